@@ -1,0 +1,139 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  All tests of PostgreSQL's version.  Shims are named like the newest API.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGT_COMPAT_H
+#define PGT_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "pg_trickle needs PostgreSQL 15 or newer"
+#endif
+
+#define PG16_GE (PG_VERSION_NUM >= 160000)
+#define PG17_GE (PG_VERSION_NUM >= 170000)
+#define PG18_GE (PG_VERSION_NUM >= 180000)
+
+/*
+ * Replace join alias Vars and, from 18, Vars of the grouping step by what they
+ * stand for.
+ */
+#if PG18_GE
+#define pgt_flatten_query_aliases(query, node) \
+	flatten_join_alias_vars(NULL, query, \
+		(query)->hasGroupRTE ? flatten_group_exprs(NULL, query, node) : (node))
+#elif PG16_GE
+#define pgt_flatten_query_aliases(query, node) \
+	flatten_join_alias_vars(NULL, query, node)
+#else
+#define pgt_flatten_query_aliases(query, node) \
+	flatten_join_alias_vars(query, node)
+#endif
+
+/* From 18 a deferrable primary key must be asked for. */
+#if PG18_GE
+#define RelationGetPrimaryKeyIndex_compat(rel) RelationGetPrimaryKeyIndex(rel, false)
+#else
+#define RelationGetPrimaryKeyIndex_compat(rel) RelationGetPrimaryKeyIndex(rel)
+#endif
+
+/*
+ * Before 16 each kind of object had its own ownership check; we ask about
+ * relations only.  The rights that a query needs were kept in its range table.
+ */
+#if !PG16_GE
+#define object_ownercheck(classid, objid, roleid) \
+	pg_class_ownercheck(objid, roleid)
+#define ExecCheckPermissions(rtable, perminfos, ereport_on_violation) \
+	ExecCheckRTPerms(rtable, ereport_on_violation)
+#endif
+
+/*
+ * Table and index access.  The headers come first, so that the macros do not
+ * meet the declarations.
+ */
+#if !PG16_GE
+#include "access/tableam.h"
+#include "executor/executor.h"
+typedef bool TU_UpdateIndexes;
+#define TU_None false
+#define ExecInsertIndexTuples(resultRelInfo, slot, estate, update, noDupErr, \
+							  specConflict, arbiterIndexes, onlySummarizing) \
+	ExecInsertIndexTuples(resultRelInfo, slot, estate, update, noDupErr, \
+						  specConflict, arbiterIndexes)
+#endif
+
+#if !PG18_GE
+#include "access/genam.h"
+#define index_beginscan(heap, index, snapshot, instrument, nkeys, norderbys) \
+	index_beginscan(heap, index, snapshot, nkeys, norderbys)
+#endif
+
+/* Intervals have infinities from 17 on. */
+#if PG17_GE
+#define pgt_interval_is_finite(interval) (!INTERVAL_NOT_FINITE(interval))
+#else
+#define pgt_interval_is_finite(interval) ((void) (interval), true)
+#endif
+
+/* Columns that a range table entry reads, offset as in pg_class privileges. */
+#if PG16_GE
+#define pgt_selected_columns(query, rte) \
+	((rte)->perminfoindex == 0 ? NULL : \
+	 getRTEPermissionInfo((query)->rteperminfos, rte)->selectedCols)
+#else
+#define pgt_selected_columns(query, rte) ((void) (query), (rte)->selectedCols)
+#endif
+
+/* Virtual generated columns exist from 18 on. */
+#if PG18_GE
+#define pgt_is_virtual_column(att) ((att)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+#else
+#define pgt_is_virtual_column(att) ((void) (att), false)
+#endif
+
+/* From 16 on rights live beside the range table. */
+#if PG16_GE
+#include "parser/parse_relation.h"
+#endif
+
+/* From 18 on room may be left before a minimal tuple; nobody here wants any. */
+#if PG18_GE
+#include "access/htup_details.h"
+#define heap_form_minimal_tuple(desc, values, isnull) \
+	heap_form_minimal_tuple(desc, values, isnull, 0)
+#endif
+
+/* What a sleeping process of ours waits for, in pg_stat_activity. */
+#if PG17_GE
+#include "utils/wait_event.h"
+static inline uint32
+pgt_wait_event(const char *name)
+{
+	static uint32 event = 0;
+
+	if (event == 0)
+		event = WaitEventExtensionNew(name);
+	return event;
+}
+#else
+#define pgt_wait_event(name) PG_WAIT_EXTENSION
+#endif
+
+/* One ownership test for all kinds of objects exists from 16 on. */
+#if PG16_GE
+#define pgt_database_ownercheck(dboid, roleid) \
+	object_ownercheck(DatabaseRelationId, dboid, roleid)
+#else
+#define pgt_database_ownercheck(dboid, roleid) \
+	pg_database_ownercheck(dboid, roleid)
+#endif
+
+/* From 18 on there is pg_noreturn, which comes first in a declaration. */
+#if PG18_GE
+#define pg_attribute_noreturn() __attribute__((noreturn))
+#endif
+
+#endif							/* PGT_COMPAT_H */

@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * pgt.c
+ *	  Load the library.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pgt.h"
+
+#include "fmgr.h"
+
+#include "capture/capture.h"
+#include "refresh/refresh.h"
+#include "scheduler/scheduler.h"
+
+PG_MODULE_MAGIC;
+
+PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	pgt_guc_init();
+	capture_init();
+	refresh_init();
+	scheduler_init();
+}
