@@ -1,0 +1,192 @@
+/*-------------------------------------------------------------------------
+ *
+ * catalog.h
+ *	  Our own tables, read and written by attribute.
+ *
+ * Relations are found by name in schema pgtrickle (a syscache lookup), so a
+ * dropped and re-created extension is not a special case.  Rows are read under
+ * the snapshot that the caller names; writers hold the refresh lock of the
+ * stream table, taken by stream_table_lock().
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGT_CATALOG_H
+#define PGT_CATALOG_H
+
+#include "pgt.h"
+#include "datatype/timestamp.h"
+#include "nodes/bitmapset.h"
+#include "nodes/pg_list.h"
+#include "storage/itemptr.h"
+#include "storage/lock.h"
+#include "utils/snapshot.h"
+
+#include "refresh/frontier.h"
+
+typedef enum RefreshMode
+{
+	REFRESH_MODE_AUTO,
+	REFRESH_MODE_FULL,
+	REFRESH_MODE_DIFFERENTIAL
+} RefreshMode;
+
+typedef enum StreamTableStatus
+{
+	STREAM_TABLE_ACTIVE,
+	STREAM_TABLE_SUSPENDED,		/* by the user, or after too many errors */
+	STREAM_TABLE_ERROR			/* the last refresh failed; it will be retried */
+} StreamTableStatus;
+
+/* One row of pgt_stream_tables; strings palloc'd in the caller's context. */
+typedef struct StreamTable
+{
+	int64		pgt_id;
+	Oid			relid;
+	char	   *schema;			/* of the relation, as it is now */
+	char	   *name;
+	Oid			defview;		/* InvalidOid: dropped with a source */
+	RefreshMode mode;
+	StreamTableStatus status;
+	char	   *schedule;		/* NULL: 'calculated' */
+	bool		is_populated;
+	bool		needs_reinit;
+	char	   *reinit_reason;	/* or NULL */
+	Frontier   *frontier;		/* NULL before the first refresh */
+	TimestampTz data_timestamp; /* 0: never refreshed */
+	int			consecutive_errors;
+	char	   *last_error;		/* or NULL */
+	ItemPointerData tid;		/* of the row that was read */
+} StreamTable;
+
+/* ---- catalog.c ---- */
+
+/* Oid of one of our tables or indexes; ERROR if the extension is not there. */
+extern Oid	pgt_catalog_relid(const char *relname);
+/* Is the extension installed in this database? */
+extern bool pgt_extension_exists(void);
+/* Owner of a relation; ERROR if it is gone. */
+extern Oid	pgt_relation_owner(Oid relid);
+/* Owner of the extension: the one who owns our schemas' objects. */
+extern Oid	pgt_extension_owner(void);
+
+/* ---- stream_table.c ---- */
+extern const char *refresh_mode_name(RefreshMode mode);
+/* Raises ERROR with a hint listing the modes. */
+extern RefreshMode refresh_mode_from_name(const char *name);
+extern const char *stream_table_status_name(StreamTableStatus status);
+
+/*
+ * Take the refresh lock of a stream table: a heavyweight lock on an object of
+ * ours, held to the end of the transaction, so that it conflicts with nothing
+ * but other refreshes and definition changes.  With wait = false returns
+ * whether it was had.
+ */
+extern bool stream_table_lock(Oid relid, bool wait);
+
+/*
+ * The row of a stream table as the snapshot sees it; NULL if there is none.
+ * A NULL snapshot means the newest committed state.
+ */
+extern StreamTable *stream_table_read(Oid relid, Snapshot snapshot);
+extern List *stream_table_read_all(void);	/* of StreamTable *, newest state */
+
+/*
+ * Resolve a user's spelling of a name, lock, read, and check that the caller
+ * owns it; every API call comes through here.  Raises ERROR for unknown
+ * tables (with a hint), for tables that are no stream tables, and for callers
+ * without the right.
+ */
+extern StreamTable *stream_table_open(const char *name, bool lock);
+
+/*
+ * Refuse to go on without a definition that the owner of the table answers
+ * for: it may have been dropped with a source, and a table that was given to
+ * another role must not run what that role has never seen.
+ */
+extern void stream_table_require_definition(const StreamTable *st);
+
+/* A pgt_id nobody has; the definition view needs it before there is a row. */
+extern int64 stream_table_new_id(void);
+
+/*
+ * Insert a row; fills st->tid, and st->pgt_id if it is 0.  defining_query is
+ * the text as the user wrote it, kept for him to read; what is run is the
+ * definition view.
+ */
+extern void stream_table_insert(StreamTable *st, const char *defining_query);
+/*
+ * Write back mode, status, schedule, defview, relid, is_populated, reinit
+ * state, errors.  The row is at another place afterwards: read it again.
+ */
+extern void stream_table_update(const StreamTable *st);
+/* Replace the text that stream_table_insert() was given. */
+extern void stream_table_set_query(Oid relid, const char *defining_query);
+extern void stream_table_delete(const StreamTable *st);
+
+/*
+ * Record a finished refresh in one heap update: frontier, data_timestamp,
+ * is_populated, counters; clears errors and needs_reinit.  Raises
+ * ERRCODE_T_R_SERIALIZATION_FAILURE if the row is not the newest any more.
+ */
+typedef struct RefreshOutcome
+{
+	const char *action;			/* FULL, DIFFERENTIAL, REINITIALIZE, NO_DATA */
+	const char *reason;			/* why this action, or NULL */
+	const Frontier *frontier;
+	TimestampTz data_timestamp;
+	TimestampTz start_time;
+	TimestampTz end_time;
+	int64		changes;		/* buffer rows consumed */
+	int64		rows_inserted;
+	int64		rows_updated;
+	int64		rows_deleted;
+} RefreshOutcome;
+extern void stream_table_refreshed(const StreamTable *st,
+								   const RefreshOutcome *outcome);
+/*
+ * Record a failed refresh, in a transaction of its own kind: count it, keep
+ * the message, suspend at pg_trickle.max_consecutive_errors (returns true).
+ */
+extern bool stream_table_failed(Oid relid, const char *action,
+								TimestampTz start_time, const char *message,
+								const char *sqlstate);
+
+/* ---- dependency.c: pgt_dependencies ---- */
+typedef struct Dependency
+{
+	Oid			source;
+	char		relkind;
+	bool		captured;		/* its changes go to a change buffer */
+	char		stable_name[PGT_STABLE_NAME_LEN + 1];	/* "" if not captured */
+	Bitmapset  *columns;		/* attribute numbers, plain members */
+} Dependency;
+extern void dependency_insert(int64 pgt_id, const Dependency *dep);
+extern List *dependency_read(int64 pgt_id); /* of Dependency * */
+extern void dependency_delete(int64 pgt_id);
+/* Stream tables (oids) that have the source; of captured ones only if asked. */
+extern List *dependency_consumers(Oid source);
+/* Union of the columns that all consumers of a source use. */
+extern Bitmapset *dependency_columns(Oid source);
+
+/* ---- change_tracking.c: pgt_change_tracking ---- */
+typedef struct ChangeTracking
+{
+	SourceIdentifier source;
+	bool		row_triggers;	/* captured by row, not by statement */
+	List	   *partitions;		/* oids of the inheritors that carry triggers */
+} ChangeTracking;
+extern ChangeTracking *change_tracking_read(Oid source);	/* NULL: not tracked */
+extern ChangeTracking *change_tracking_read_by_name(const char *stable_name);
+extern List *change_tracking_read_all(void);
+/* Insert or replace; invalidates the relcache entries of source and partitions. */
+extern void change_tracking_write(const ChangeTracking *tracking);
+extern void change_tracking_delete(const ChangeTracking *tracking);
+
+/* ---- history.c: pgt_refresh_history ---- */
+extern void history_insert(const StreamTable *st, const RefreshOutcome *outcome,
+						   const char *status, const char *error_message,
+						   const char *sqlstate);
+/* Delete rows older than pg_trickle.history_retention or beyond the cap. */
+extern void history_prune(int64 pgt_id);
+
+#endif							/* PGT_CATALOG_H */

@@ -1,0 +1,654 @@
+/*-------------------------------------------------------------------------
+ *
+ * stream_table.c
+ *	  Rows of pgt_stream_tables, and the refresh lock that guards them.
+ *
+ * Whoever writes a row holds its refresh lock, so the row that was read after
+ * taking the lock is the newest one, unless the transaction reads under an
+ * older snapshot or somebody edited the table by hand: writers check, and
+ * raise a serialization failure instead of overwriting what they have not
+ * seen.
+ *
+ * The two indexed columns never change in a refresh and the pages are left
+ * half empty, so that recording a refresh is one heap-only update.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "commands/sequence.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+#include "catalog/catalog.h"
+
+#define STREAM_TABLES		"pgt_stream_tables"
+#define STREAM_TABLES_INDEX "pgt_stream_tables_relid"
+#define STREAM_TABLES_SEQ	"pgt_stream_tables_pgt_id_seq"
+#define HISTORY				"pgt_refresh_history"
+#define HISTORY_INDEX		"pgt_refresh_history_pkey"
+#define HISTORY_PGT_ID		2
+
+/* Columns of pgt_stream_tables, in the order of sql/00_tables.sql. */
+enum
+{
+	COL_PGT_ID = 1,
+	COL_RELID,
+	COL_SCHEMA,
+	COL_NAME,
+	COL_DEFINITION,
+	COL_SCHEDULE,
+	COL_MODE,
+	COL_STATUS,
+	COL_IS_POPULATED,
+	COL_NEEDS_REINIT,
+	COL_REINIT_REASON,
+	COL_FRONTIER,
+	COL_DATA_TIMESTAMP,
+	COL_CONSECUTIVE_ERRORS,
+	COL_LAST_ERROR,
+	COL_LAST_REFRESH_AT,
+	COL_LAST_REFRESH_ACTION,
+	COL_LAST_REFRESH_REASON,
+	COL_TOTAL_REFRESHES,
+	COL_FAILED_REFRESHES,
+	COL_FULL_REFRESHES,
+	COL_ROWS_INSERTED,
+	COL_ROWS_UPDATED,
+	COL_ROWS_DELETED,
+	COL_DURATION_MS,
+	COL_PLACEMENT,
+	COL_CREATED_AT,
+	COL_ORIGINAL_QUERY,
+	NCOLS = COL_ORIGINAL_QUERY
+};
+
+/* One row, taken apart; replace says which columns were set. */
+typedef struct Row
+{
+	Datum		values[NCOLS];
+	bool		isnull[NCOLS];
+	bool		replace[NCOLS];
+	NameData	schema;			/* what values[COL_SCHEMA - 1] may point to */
+	NameData	name;
+} Row;
+
+static const char *const mode_names[] = {
+	[REFRESH_MODE_AUTO] = "AUTO",
+	[REFRESH_MODE_FULL] = "FULL",
+	[REFRESH_MODE_DIFFERENTIAL] = "DIFFERENTIAL",
+};
+
+static const char *const status_names[] = {
+	[STREAM_TABLE_ACTIVE] = "ACTIVE",
+	[STREAM_TABLE_SUSPENDED] = "SUSPENDED",
+	[STREAM_TABLE_ERROR] = "ERROR",
+};
+
+const char *
+refresh_mode_name(RefreshMode mode)
+{
+	return mode_names[mode];
+}
+
+RefreshMode
+refresh_mode_from_name(const char *name)
+{
+	for (int i = 0; i < lengthof(mode_names); i++)
+		if (pg_strcasecmp(name, mode_names[i]) == 0)
+			return (RefreshMode) i;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid refresh mode: \"%s\"", name),
+			 errhint("The modes are AUTO, DIFFERENTIAL and FULL.")));
+}
+
+const char *
+stream_table_status_name(StreamTableStatus status)
+{
+	return status_names[status];
+}
+
+static StreamTableStatus
+status_from_name(const char *name)
+{
+	for (int i = 0; i < lengthof(status_names); i++)
+		if (strcmp(name, status_names[i]) == 0)
+			return (StreamTableStatus) i;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("unknown stream table status: \"%s\"", name)));
+}
+
+bool
+stream_table_lock(Oid relid, bool wait)
+{
+	Oid			classid = pgt_catalog_relid(STREAM_TABLES);
+
+	if (!wait)
+		return ConditionalLockDatabaseObject(classid, relid, 0, ExclusiveLock);
+	LockDatabaseObject(classid, relid, 0, ExclusiveLock);
+	return true;
+}
+
+static Relation
+stream_tables_open(LOCKMODE lockmode)
+{
+	Relation	rel = table_open(pgt_catalog_relid(STREAM_TABLES), lockmode);
+
+	if (RelationGetNumberOfAttributes(rel) < NCOLS)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the tables of extension pg_trickle are older than its library"),
+				 errhint("Run ALTER EXTENSION pg_trickle UPDATE.")));
+	return rel;
+}
+
+static void
+row_set(Row *row, int column, Datum value)
+{
+	row->values[column - 1] = value;
+	row->isnull[column - 1] = false;
+	row->replace[column - 1] = true;
+}
+
+static void
+row_set_null(Row *row, int column)
+{
+	row->values[column - 1] = (Datum) 0;
+	row->isnull[column - 1] = true;
+	row->replace[column - 1] = true;
+}
+
+static void
+row_set_text(Row *row, int column, const char *value)
+{
+	if (value == NULL)
+		row_set_null(row, column);
+	else
+		row_set(row, column, CStringGetTextDatum(value));
+}
+
+static void
+row_add_int64(Row *row, int column, int64 n)
+{
+	row_set(row, column,
+			Int64GetDatum(DatumGetInt64(row->values[column - 1]) + n));
+}
+
+static char *
+row_get_text(const Row *row, int column)
+{
+	if (row->isnull[column - 1])
+		return NULL;
+	return TextDatumGetCString(row->values[column - 1]);
+}
+
+/* The name follows the relation, which may have been renamed since. */
+static void
+row_set_name(Row *row, const StreamTable *st)
+{
+	namestrcpy(&row->schema, st->schema);
+	namestrcpy(&row->name, st->name);
+	row_set(row, COL_SCHEMA, NameGetDatum(&row->schema));
+	row_set(row, COL_NAME, NameGetDatum(&row->name));
+}
+
+static void
+row_read(Row *row, HeapTuple tuple, TupleDesc desc)
+{
+	/* Columns that a newer version of the extension added are not ours. */
+	Datum	   *values = palloc(desc->natts * sizeof(Datum));
+	bool	   *isnull = palloc(desc->natts * sizeof(bool));
+
+	heap_deform_tuple(tuple, desc, values, isnull);
+	memcpy(row->values, values, sizeof(row->values));
+	memcpy(row->isnull, isnull, sizeof(row->isnull));
+	memset(row->replace, 0, sizeof(row->replace));
+}
+
+static StreamTable *
+stream_table_from_tuple(HeapTuple tuple, TupleDesc desc)
+{
+	StreamTable *st = palloc0(sizeof(StreamTable));
+	Row			row;
+
+	row_read(&row, tuple, desc);
+
+	st->tid = tuple->t_self;
+	st->pgt_id = DatumGetInt64(row.values[COL_PGT_ID - 1]);
+	st->relid = DatumGetObjectId(row.values[COL_RELID - 1]);
+	st->mode = refresh_mode_from_name(row_get_text(&row, COL_MODE));
+	st->status = status_from_name(row_get_text(&row, COL_STATUS));
+	st->schedule = row_get_text(&row, COL_SCHEDULE);
+	st->is_populated = DatumGetBool(row.values[COL_IS_POPULATED - 1]);
+	st->needs_reinit = DatumGetBool(row.values[COL_NEEDS_REINIT - 1]);
+	st->reinit_reason = row_get_text(&row, COL_REINIT_REASON);
+	st->consecutive_errors = DatumGetInt32(row.values[COL_CONSECUTIVE_ERRORS - 1]);
+	st->last_error = row_get_text(&row, COL_LAST_ERROR);
+
+	if (!row.isnull[COL_FRONTIER - 1])
+		st->frontier =
+			frontier_from_jsonb(DatumGetJsonbP(row.values[COL_FRONTIER - 1]));
+	if (!row.isnull[COL_DATA_TIMESTAMP - 1])
+		st->data_timestamp =
+			DatumGetTimestampTz(row.values[COL_DATA_TIMESTAMP - 1]);
+
+	/* Nothing removes the oid from our row when the view goes. */
+	if (!row.isnull[COL_DEFINITION - 1])
+		st->defview = DatumGetObjectId(row.values[COL_DEFINITION - 1]);
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(st->defview)))
+		st->defview = InvalidOid;
+
+	st->name = get_rel_name(st->relid);
+	if (st->name != NULL)
+		st->schema = get_namespace_name(get_rel_namespace(st->relid));
+	if (st->schema == NULL)
+	{
+		st->schema = pstrdup(NameStr(*DatumGetName(row.values[COL_SCHEMA - 1])));
+		st->name = pstrdup(NameStr(*DatumGetName(row.values[COL_NAME - 1])));
+	}
+	return st;
+}
+
+/* Read by relid, or all rows if it is invalid. */
+static List *
+stream_table_scan(Oid relid, Snapshot snapshot)
+{
+	List	   *result = NIL;
+	Relation	rel = stream_tables_open(AccessShareLock);
+	Snapshot	registered;
+	ScanKeyData key[1];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	registered = RegisterSnapshot(snapshot ? snapshot : GetLatestSnapshot());
+	if (OidIsValid(relid))
+	{
+		ScanKeyInit(&key[0], COL_RELID, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(relid));
+		scan = systable_beginscan(rel, pgt_catalog_relid(STREAM_TABLES_INDEX),
+								  true, registered, 1, key);
+	}
+	else
+		scan = systable_beginscan(rel, InvalidOid, false, registered, 0, NULL);
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		result = lappend(result,
+						 stream_table_from_tuple(tuple, RelationGetDescr(rel)));
+
+	systable_endscan(scan);
+	UnregisterSnapshot(registered);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+StreamTable *
+stream_table_read(Oid relid, Snapshot snapshot)
+{
+	List	   *rows;
+
+	if (!OidIsValid(relid))
+		return NULL;
+	rows = stream_table_scan(relid, snapshot);
+	return rows == NIL ? NULL : linitial(rows);
+}
+
+List *
+stream_table_read_all(void)
+{
+	return stream_table_scan(InvalidOid, NULL);
+}
+
+StreamTable *
+stream_table_open(const char *name, bool lock)
+{
+	RangeVar   *rv;
+	Oid			relid;
+	StreamTable *st;
+
+	rv = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name)));
+	relid = RangeVarGetRelid(rv, NoLock, true);
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("stream table \"%s\" does not exist", name),
+				 errhint("List them with SELECT name FROM pgtrickle.pgt_status().")));
+	if (stream_table_read(relid, NULL) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a stream table", name),
+				 errhint("List them with SELECT name FROM pgtrickle.pgt_status().")));
+	if (!object_ownercheck(RelationRelationId, relid, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of stream table \"%s\"", name),
+				 errdetail("It is owned by role \"%s\".",
+						   GetUserNameFromId(pgt_relation_owner(relid), true)),
+				 errhint("Ask its owner, or run SET ROLE first.")));
+
+	/* The right is checked first: nobody else may hold up refreshes. */
+	if (lock)
+		stream_table_lock(relid, true);
+	st = stream_table_read(relid, NULL);
+	if (st == NULL || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("stream table \"%s\" does not exist", name),
+				 errdetail("It was dropped by another session.")));
+	return st;
+}
+
+void
+stream_table_require_definition(const StreamTable *st)
+{
+	if (!OidIsValid(st->defview))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("stream table \"%s\" has lost its query", st->name),
+				 errdetail("The query was dropped together with something it used."),
+				 errhint("Give it a query with pgtrickle.create_or_replace_stream_table(), or drop it.")));
+	if (pgt_relation_owner(st->defview) != pgt_relation_owner(st->relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the query of stream table \"%s\" belongs to another role",
+						st->name),
+				 errdetail("The table is owned by \"%s\", its query by \"%s\".",
+						   GetUserNameFromId(pgt_relation_owner(st->relid), true),
+						   GetUserNameFromId(pgt_relation_owner(st->defview), true)),
+				 errhint("Look at the query, and give it again with pgtrickle.create_or_replace_stream_table().")));
+}
+
+int64
+stream_table_new_id(void)
+{
+	return nextval_internal(pgt_catalog_relid(STREAM_TABLES_SEQ), false);
+}
+
+/* What stream_table_update() writes, too. */
+static void
+row_set_definition(Row *row, const StreamTable *st)
+{
+	row_set(row, COL_RELID, ObjectIdGetDatum(st->relid));
+	row_set_name(row, st);
+	if (OidIsValid(st->defview))
+		row_set(row, COL_DEFINITION, ObjectIdGetDatum(st->defview));
+	else
+		row_set_null(row, COL_DEFINITION);
+	row_set_text(row, COL_SCHEDULE, st->schedule);
+	row_set_text(row, COL_MODE, refresh_mode_name(st->mode));
+	row_set_text(row, COL_STATUS, stream_table_status_name(st->status));
+	row_set(row, COL_IS_POPULATED, BoolGetDatum(st->is_populated));
+	row_set(row, COL_NEEDS_REINIT, BoolGetDatum(st->needs_reinit));
+	row_set_text(row, COL_REINIT_REASON, st->reinit_reason);
+	row_set(row, COL_CONSECUTIVE_ERRORS, Int32GetDatum(st->consecutive_errors));
+	row_set_text(row, COL_LAST_ERROR, st->last_error);
+}
+
+void
+stream_table_insert(StreamTable *st, const char *defining_query)
+{
+	Relation	rel = stream_tables_open(RowExclusiveLock);
+	Row			row;
+	HeapTuple	tuple;
+
+	if (RelationGetNumberOfAttributes(rel) != NCOLS)
+		elog(ERROR, "relation \"%s\" has %d columns instead of %d",
+			 STREAM_TABLES, RelationGetNumberOfAttributes(rel), NCOLS);
+	if (st->pgt_id == 0)
+		st->pgt_id = stream_table_new_id();
+
+	row_set(&row, COL_PGT_ID, Int64GetDatum(st->pgt_id));
+	row_set_definition(&row, st);
+	row_set_null(&row, COL_FRONTIER);
+	row_set_null(&row, COL_DATA_TIMESTAMP);
+	row_set_null(&row, COL_LAST_REFRESH_AT);
+	row_set_null(&row, COL_LAST_REFRESH_ACTION);
+	row_set_null(&row, COL_LAST_REFRESH_REASON);
+	for (int column = COL_TOTAL_REFRESHES; column <= COL_ROWS_DELETED; column++)
+		row_set(&row, column, Int64GetDatum(0));
+	row_set(&row, COL_DURATION_MS, Float8GetDatum(0));
+	row_set_text(&row, COL_PLACEMENT, "local");
+	row_set(&row, COL_CREATED_AT,
+			TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
+	row_set_text(&row, COL_ORIGINAL_QUERY, defining_query);
+
+	tuple = heap_form_tuple(RelationGetDescr(rel), row.values, row.isnull);
+	CatalogTupleInsert(rel, tuple);
+	st->tid = tuple->t_self;
+	table_close(rel, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+/*
+ * The row that st was read from, for writing; *tuple and *row live in the
+ * caller's context.  Raises an error if it is not the newest version.
+ */
+static void
+stream_table_fetch_newest(Relation rel, const StreamTable *st,
+						  HeapTuple *tuple, Row *row)
+{
+	HeapTupleData current;
+	Buffer		buffer;
+
+	current.t_self = st->tid;
+	if (!heap_fetch(rel, SnapshotSelf, &current, &buffer, false))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent refresh of stream table \"%s\"",
+						st->name),
+				 errhint("Run the transaction again.")));
+	*tuple = heap_copytuple(&current);
+	ReleaseBuffer(buffer);
+	row_read(row, *tuple, RelationGetDescr(rel));
+	if (DatumGetInt64(row->values[COL_PGT_ID - 1]) != st->pgt_id)
+		elog(ERROR, "row of stream table %lld has moved", (long long) st->pgt_id);
+}
+
+static void
+stream_table_write(Relation rel, HeapTuple old, const Row *row)
+{
+	int			ncols = 0;
+	int			cols[NCOLS];
+	Datum		values[NCOLS];
+	bool		isnull[NCOLS];
+	HeapTuple	tuple;
+
+	for (int i = 0; i < NCOLS; i++)
+	{
+		if (!row->replace[i])
+			continue;
+		cols[ncols] = i + 1;
+		values[ncols] = row->values[i];
+		isnull[ncols] = row->isnull[i];
+		ncols++;
+	}
+	tuple = heap_modify_tuple_by_cols(old, RelationGetDescr(rel), ncols,
+									  cols, values, isnull);
+	CatalogTupleUpdate(rel, &old->t_self, tuple);
+	CommandCounterIncrement();
+}
+
+void
+stream_table_update(const StreamTable *st)
+{
+	Relation	rel = stream_tables_open(RowExclusiveLock);
+	HeapTuple	old;
+	Row			row;
+
+	stream_table_fetch_newest(rel, st, &old, &row);
+	row_set_definition(&row, st);
+	stream_table_write(rel, old, &row);
+	table_close(rel, RowExclusiveLock);
+}
+
+void
+stream_table_set_query(Oid relid, const char *defining_query)
+{
+	StreamTable *st = stream_table_read(relid, NULL);
+	Relation	rel = stream_tables_open(RowExclusiveLock);
+	HeapTuple	old;
+	Row			row;
+
+	if (st == NULL)
+		elog(ERROR, "no stream table with relation %u", relid);
+	stream_table_fetch_newest(rel, st, &old, &row);
+	row_set_text(&row, COL_ORIGINAL_QUERY, defining_query);
+	stream_table_write(rel, old, &row);
+	table_close(rel, RowExclusiveLock);
+}
+
+/*
+ * Delete the history of a stream table: our own deletes fire no triggers, so
+ * the foreign key's cascade would not do it.
+ */
+static void
+history_delete(int64 pgt_id)
+{
+	Relation	rel = table_open(pgt_catalog_relid(HISTORY), RowExclusiveLock);
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	ScanKeyData key[1];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key[0], HISTORY_PGT_ID, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum(pgt_id));
+	scan = systable_beginscan(rel, pgt_catalog_relid(HISTORY_INDEX), true,
+							  snapshot, 1, key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		CatalogTupleDelete(rel, &tuple->t_self);
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(rel, RowExclusiveLock);
+}
+
+void
+stream_table_delete(const StreamTable *st)
+{
+	Relation	rel = stream_tables_open(RowExclusiveLock);
+	HeapTuple	old;
+	Row			row;
+
+	stream_table_fetch_newest(rel, st, &old, &row);
+	dependency_delete(st->pgt_id);
+	history_delete(st->pgt_id);
+	CatalogTupleDelete(rel, &old->t_self);
+	table_close(rel, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+static float8
+elapsed_ms(TimestampTz start, TimestampTz end)
+{
+	return (float8) (end - start) / 1000.0;
+}
+
+void
+stream_table_refreshed(const StreamTable *st, const RefreshOutcome *outcome)
+{
+	Relation	rel = stream_tables_open(RowExclusiveLock);
+	bool		nothing = strcmp(outcome->action, "NO_DATA") == 0;
+	HeapTuple	old;
+	Row			row;
+	float8		total_ms;
+
+	stream_table_fetch_newest(rel, st, &old, &row);
+
+	row_set_name(&row, st);
+	row_set(&row, COL_IS_POPULATED, BoolGetDatum(true));
+	row_set(&row, COL_NEEDS_REINIT, BoolGetDatum(false));
+	row_set_null(&row, COL_REINIT_REASON);
+	row_set(&row, COL_FRONTIER,
+			JsonbPGetDatum(frontier_to_jsonb(outcome->frontier)));
+	row_set(&row, COL_DATA_TIMESTAMP,
+			TimestampTzGetDatum(outcome->data_timestamp));
+	row_set(&row, COL_CONSECUTIVE_ERRORS, Int32GetDatum(0));
+	row_set_null(&row, COL_LAST_ERROR);
+
+	/* A suspended table stays so when it is refreshed by hand. */
+	if (st->status == STREAM_TABLE_ERROR)
+		row_set_text(&row, COL_STATUS,
+					 stream_table_status_name(STREAM_TABLE_ACTIVE));
+
+	row_set(&row, COL_LAST_REFRESH_AT, TimestampTzGetDatum(outcome->end_time));
+	row_set_text(&row, COL_LAST_REFRESH_ACTION, outcome->action);
+	row_set_text(&row, COL_LAST_REFRESH_REASON, outcome->reason);
+	row_add_int64(&row, COL_TOTAL_REFRESHES, 1);
+	if (!nothing && strcmp(outcome->action, "DIFFERENTIAL") != 0)
+		row_add_int64(&row, COL_FULL_REFRESHES, 1);
+	row_add_int64(&row, COL_ROWS_INSERTED, outcome->rows_inserted);
+	row_add_int64(&row, COL_ROWS_UPDATED, outcome->rows_updated);
+	row_add_int64(&row, COL_ROWS_DELETED, outcome->rows_deleted);
+	total_ms = DatumGetFloat8(row.values[COL_DURATION_MS - 1]) +
+		elapsed_ms(outcome->start_time, outcome->end_time);
+	row_set(&row, COL_DURATION_MS, Float8GetDatum(total_ms));
+
+	stream_table_write(rel, old, &row);
+	table_close(rel, RowExclusiveLock);
+
+	if (!nothing)
+		history_insert(st, outcome, "COMPLETED", NULL, NULL);
+}
+
+bool
+stream_table_failed(Oid relid, const char *action, TimestampTz start_time,
+					const char *message, const char *sqlstate)
+{
+	RefreshOutcome outcome = {0};
+	Relation	rel;
+	StreamTable *st;
+	HeapTuple	old;
+	Row			row;
+
+	stream_table_lock(relid, true);
+	st = stream_table_read(relid, NULL);
+	if (st == NULL)
+		return false;			/* dropped meanwhile: nothing to record */
+
+	st->consecutive_errors++;
+	st->last_error = pstrdup(message);
+	if (st->status != STREAM_TABLE_SUSPENDED)
+		st->status = (pgt_max_consecutive_errors > 0 &&
+					  st->consecutive_errors >= pgt_max_consecutive_errors) ?
+			STREAM_TABLE_SUSPENDED : STREAM_TABLE_ERROR;
+
+	rel = stream_tables_open(RowExclusiveLock);
+	stream_table_fetch_newest(rel, st, &old, &row);
+	row_set_text(&row, COL_STATUS, stream_table_status_name(st->status));
+	row_set(&row, COL_CONSECUTIVE_ERRORS, Int32GetDatum(st->consecutive_errors));
+	row_set_text(&row, COL_LAST_ERROR, st->last_error);
+	row_add_int64(&row, COL_FAILED_REFRESHES, 1);
+	stream_table_write(rel, old, &row);
+	table_close(rel, RowExclusiveLock);
+
+	if (action == NULL)
+		action = st->mode == REFRESH_MODE_FULL ? "FULL" : "DIFFERENTIAL";
+	outcome.action = action;
+	outcome.data_timestamp = st->data_timestamp;
+	outcome.start_time = start_time;
+	outcome.end_time = GetCurrentTimestamp();
+	history_insert(st, &outcome, "FAILED", message, sqlstate);
+	return st->status == STREAM_TABLE_SUSPENDED;
+}
