@@ -1,0 +1,307 @@
+/*-------------------------------------------------------------------------
+ *
+ * consolidate.c
+ *	  Net the rows of a window by image.
+ *
+ *		D' = { (row, sum of w) : sum of w <> 0 }
+ *
+ * Rows are equal if their columns are equal as stored, not by any operator:
+ * numeric 1.0 and 1.00 stay apart.
+ *
+ * As long as only rows of weight +1 have come there is nothing to cancel, and
+ * they go straight to the store; most windows are of that kind.  The first row
+ * of weight -1 brings what the store holds into a hash table.  A table that
+ * outgrows its memory is emptied into the store and begins anew: some rows
+ * stay apart then that could have been netted, which is still the same z-set.
+ * So it is when the store is on disk already: its rows stay where they are.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+
+#include "buffer/consolidate.h"
+
+typedef struct NetEntry
+{
+	MinimalTuple tuple;			/* w in it means nothing */
+	int64		w;
+	uint32		hash;
+	char		status;
+} NetEntry;
+
+struct net_hash;
+
+struct Consolidation
+{
+	TupleDesc	desc;
+	bool		unit_weights;
+	Datum	   *values;			/* the row at hand */
+	bool	   *isnull;
+	Tuplestorestate *store;
+	int64		nrows;
+	bool		has_negative;
+	TupleTableSlot *slot;		/* for rows of the store and of the table */
+	struct net_hash *table;		/* NULL until the first negative row */
+	MemoryContext table_context;
+	Size		memory_limit;
+};
+
+static bool row_equals(Consolidation *c, MinimalTuple stored);
+
+/* The search key is always the row at hand, so it is not passed. */
+#define SH_PREFIX		net
+#define SH_ELEMENT_TYPE NetEntry
+#define SH_KEY_TYPE		MinimalTuple
+#define SH_KEY			tuple
+#define SH_HASH_KEY(tb, key)	((void) (key), 0)
+#define SH_EQUAL(tb, stored, key) \
+	((void) (key), row_equals((Consolidation *) (tb)->private_data, stored))
+#define SH_STORE_HASH
+#define SH_GET_HASH(tb, entry)	((entry)->hash)
+#define SH_SCOPE		static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+static uint32
+row_hash(Consolidation *c)
+{
+	uint32		hash = 0;
+
+	for (int i = 1; i < c->desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(c->desc, i);
+
+		hash = pg_rotate_left32(hash, 1);
+		if (!c->isnull[i])
+			hash ^= datum_image_hash(c->values[i], att->attbyval, att->attlen);
+	}
+	return murmurhash32(hash);
+}
+
+static bool
+row_equals(Consolidation *c, MinimalTuple stored)
+{
+	ExecStoreMinimalTuple(stored, c->slot, false);
+	slot_getallattrs(c->slot);
+	for (int i = 1; i < c->desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(c->desc, i);
+
+		if (c->slot->tts_isnull[i] != c->isnull[i])
+			return false;
+		if (!c->isnull[i] &&
+			!datum_image_eq(c->slot->tts_values[i], c->values[i],
+							att->attbyval, att->attlen))
+			return false;
+	}
+	return true;
+}
+
+static Tuplestorestate *
+make_store(void)
+{
+	/* Readers of an ephemeral relation may rescan, and do not go backward. */
+	return tuplestore_begin_heap(false, false, work_mem);
+}
+
+Consolidation *
+consolidate_begin(TupleDesc desc, bool unit_weights)
+{
+	Consolidation *c = palloc0(sizeof(Consolidation));
+
+	c->desc = desc;
+	c->unit_weights = unit_weights;
+	c->values = palloc(sizeof(Datum) * desc->natts);
+	c->isnull = palloc(sizeof(bool) * desc->natts);
+	c->isnull[0] = false;
+	c->store = make_store();
+	c->memory_limit = get_hash_memory_limit();
+	return c;
+}
+
+Datum *
+consolidate_values(Consolidation *c)
+{
+	return c->values;
+}
+
+bool *
+consolidate_isnull(Consolidation *c)
+{
+	return c->isnull;
+}
+
+/* Write a row; values[0] and isnull[0] are ours. */
+static void
+emit(Consolidation *c, Datum *values, bool *isnull, int64 w)
+{
+	int64		most = c->unit_weights ? 1 : PG_INT32_MAX;
+
+	isnull[0] = false;
+	if (w < 0)
+		c->has_negative = true;
+	while (w != 0)
+	{
+		int64		part = w > 0 ? Min(w, most) : Max(w, -most);
+
+		values[0] = Int32GetDatum((int32) part);
+		tuplestore_putvalues(c->store, c->desc, values, isnull);
+		c->nrows++;
+		w -= part;
+	}
+}
+
+static void
+table_begin(Consolidation *c)
+{
+	MemoryContext old = MemoryContextSwitchTo(c->table_context);
+
+	c->table = net_create(c->table_context, 256, c);
+	MemoryContextSwitchTo(old);
+}
+
+/* Move all rows of the table to the store. */
+static void
+table_flush(Consolidation *c)
+{
+	net_iterator it;
+	NetEntry   *entry;
+
+	net_start_iterate(c->table, &it);
+	while ((entry = net_iterate(c->table, &it)) != NULL)
+	{
+		if (entry->w == 0)
+			continue;
+		ExecStoreMinimalTuple(entry->tuple, c->slot, false);
+		slot_getallattrs(c->slot);
+		emit(c, c->slot->tts_values, c->slot->tts_isnull, entry->w);
+	}
+	ExecClearTuple(c->slot);
+	MemoryContextReset(c->table_context);
+	c->table = NULL;
+}
+
+static void
+table_add(Consolidation *c, int64 w)
+{
+	bool		found;
+	NetEntry   *entry = net_insert_hash(c->table, NULL, row_hash(c), &found);
+
+	if (found)
+	{
+		entry->w += w;
+		return;
+	}
+	else
+	{
+		MemoryContext old = MemoryContextSwitchTo(c->table_context);
+
+		c->values[0] = (Datum) 0;
+		entry->tuple = heap_form_minimal_tuple(c->desc, c->values, c->isnull);
+		entry->w = w;
+		MemoryContextSwitchTo(old);
+	}
+	if (MemoryContextMemAllocated(c->table_context, false) > c->memory_limit)
+	{
+		table_flush(c);
+		table_begin(c);
+	}
+}
+
+/* Move all rows of the store, which have positive weights, to the table. */
+static void
+store_to_table(Consolidation *c)
+{
+	Tuplestorestate *store = c->store;
+	TupleTableSlot *row = MakeSingleTupleTableSlot(c->desc, &TTSOpsMinimalTuple);
+	Datum	   *values = c->values;
+	bool	   *isnull = c->isnull;
+
+	c->store = make_store();
+	c->nrows = 0;
+	tuplestore_rescan(store);
+	while (tuplestore_gettupleslot(store, true, false, row))
+	{
+		int64		w;
+
+		slot_getallattrs(row);
+		w = DatumGetInt32(row->tts_values[0]);
+		c->values = row->tts_values;
+		c->isnull = row->tts_isnull;
+		table_add(c, w);
+	}
+	c->values = values;
+	c->isnull = isnull;
+	ExecDropSingleTupleTableSlot(row);
+	tuplestore_end(store);
+}
+
+static void
+begin_netting(Consolidation *c)
+{
+	c->slot = MakeSingleTupleTableSlot(c->desc, &TTSOpsMinimalTuple);
+	c->table_context = AllocSetContextCreate(CurrentMemoryContext,
+											 "window consolidation",
+											 ALLOCSET_DEFAULT_SIZES);
+	table_begin(c);
+	if (tuplestore_in_memory(c->store))
+		store_to_table(c);
+}
+
+void
+consolidate_add(Consolidation *c, int w)
+{
+	if (w < 0 && c->slot == NULL)
+		begin_netting(c);
+	if (c->table)
+		table_add(c, w);
+	else
+		emit(c, c->values, c->isnull, w);
+}
+
+static void
+forget(Consolidation *c)
+{
+	if (c->slot)
+	{
+		ExecDropSingleTupleTableSlot(c->slot);
+		MemoryContextDelete(c->table_context);
+	}
+	pfree(c->values);
+	pfree(c->isnull);
+	pfree(c);
+}
+
+void
+consolidate_end(Consolidation *c, ChangeWindow *window)
+{
+	if (c->table)
+		table_flush(c);
+	if (c->nrows > 0)
+	{
+		tuplestore_rescan(c->store);
+		window->rows = c->store;
+	}
+	else
+	{
+		tuplestore_end(c->store);
+		window->rows = NULL;
+	}
+	window->nrows = c->nrows;
+	window->has_negative = c->has_negative;
+	forget(c);
+}
+
+void
+consolidate_discard(Consolidation *c)
+{
+	tuplestore_end(c->store);
+	forget(c);
+}

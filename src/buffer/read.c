@@ -1,0 +1,209 @@
+/*-------------------------------------------------------------------------
+ *
+ * read.c
+ *	  The window of a buffer between a frontier and a snapshot.
+ *
+ *		window(F, S) = { row : row visible in S and new to F }
+ *
+ * Visibility is the heap's own: a row was inserted by the transaction, or the
+ * subtransaction, that made the change, so S shows both or neither.  "New" is
+ * frontier_is_new(), from the row's xid column and its cmin; the latter is in
+ * the row header as long as nobody deletes the row, and nobody does.
+ *
+ * Most rows of a page that is read again are old.  They are told by their xid
+ * alone, which is the first column and never null, hence at a fixed place.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/htup_details.h"
+#include "access/relscan.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_class.h"
+#include "executor/tuptable.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+#include "buffer/buffer.h"
+#include "buffer/buffer_columns.h"
+#include "buffer/consolidate.h"
+#include "buffer/floor.h"
+#include "buffer/scan.h"
+
+/*
+ * Trimming and rewriting a buffer put rows into another file, or nowhere,
+ * without regard to older snapshots.  Callers lock the buffer before they take
+ * the snapshot, which settles it, unless the snapshot is that of a REPEATABLE
+ * READ transaction.
+ */
+static void
+check_snapshot(Relation buffer, Snapshot snapshot)
+{
+	Relation	pg_class;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		same;
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	pg_class = table_open(RelationRelationId, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(RelationGetRelid(buffer)));
+	scan = systable_beginscan(pg_class, ClassOidIndexId, true, snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	same = HeapTupleIsValid(tuple) &&
+		((Form_pg_class) GETSTRUCT(tuple))->relfilenode == buffer->rd_rel->relfilenode;
+	systable_endscan(scan);
+	table_close(pg_class, AccessShareLock);
+	if (!same)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent trimming of captured changes"),
+				 errdetail("Change buffer \"%s\" was rewritten after the snapshot of this transaction was taken.",
+						   RelationGetRelationName(buffer)),
+				 errhint("Run the transaction again, or refresh in a READ COMMITTED transaction.")));
+}
+
+TableScanDesc
+buffer_scan_begin(Relation buffer, const SourceFrontier *since, Snapshot snapshot)
+{
+	BlockNumber start;
+	BlockNumber nblocks;
+	TableScanDesc scan;
+
+	check_snapshot(buffer, snapshot);
+	start = floor_start(buffer, since);
+	scan = table_beginscan_strat(buffer, snapshot, 0, NULL, true, false);
+	nblocks = ((HeapScanDesc) scan)->rs_nblocks;
+	if (start > 0)
+	{
+		Assert(start < nblocks);
+		heap_setscanlimits(scan, start, nblocks - start);
+	}
+	return scan;
+}
+
+uint64
+buffer_tuple_xid(HeapTuple tuple)
+{
+	uint64		xid;
+
+	memcpy(&xid, (char *) tuple->t_data + tuple->t_data->t_hoff, sizeof(xid));
+	return xid;
+}
+
+bool
+buffer_tuple_is_new(HeapTuple tuple, const SourceFrontier *since)
+{
+	return frontier_is_new(since, buffer_tuple_xid(tuple),
+						   HeapTupleHeaderGetRawCommandId(tuple->t_data));
+}
+
+bool
+buffer_has_changes(Relation buffer, const SourceFrontier *since, Snapshot snapshot)
+{
+	TableScanDesc scan = buffer_scan_begin(buffer, since, snapshot);
+	HeapTuple	tuple;
+	bool		result = false;
+
+	while (!result && (tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+		result = buffer_tuple_is_new(tuple, since);
+	table_endscan(scan);
+	if (!result)
+		floor_nothing_new(buffer, since, snapshot);
+	return result;
+}
+
+/* Attributes of the buffer behind the columns of desc from the second on. */
+static AttrNumber *
+map_columns(Relation buffer, TupleDesc desc, const AttrNumber *attnums)
+{
+	TupleDesc	have = RelationGetDescr(buffer);
+	AttrNumber *map = palloc(sizeof(AttrNumber) * desc->natts);
+
+	for (int i = 1; i < desc->natts; i++)
+	{
+		Oid			type = getBaseType(TupleDescAttr(desc, i)->atttypid);
+
+		map[i] = buffer_column(have, attnums[i - 1]);
+		if (map[i] == InvalidAttrNumber)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("change buffer \"%s\" does not hold a column that is needed",
+							RelationGetRelationName(buffer)),
+					 errdetail("Column number %d of the source is not captured.", attnums[i - 1]),
+					 errhint("Create the stream table again with pgtrickle.create_or_replace_stream_table().")));
+		if (TupleDescAttr(have, map[i] - 1)->atttypid != type)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("change buffer \"%s\" holds a column with another type",
+							RelationGetRelationName(buffer)),
+					 errdetail("Column number %d of the source was captured as %s, and is %s now.",
+							   attnums[i - 1],
+							   format_type_be(TupleDescAttr(have, map[i] - 1)->atttypid),
+							   format_type_be(type)),
+					 errhint("Create the stream table again with pgtrickle.create_or_replace_stream_table().")));
+	}
+	return map;
+}
+
+void
+buffer_read_window(Relation buffer, const SourceFrontier *since, Snapshot snapshot,
+				   TupleDesc desc, const AttrNumber *attnums, bool unit_weights,
+				   ChangeWindow *window)
+{
+	AttrNumber *map = map_columns(buffer, desc, attnums);
+	AttrNumber	last = BUFFER_ATTR_W;
+	Consolidation *c = consolidate_begin(desc, unit_weights);
+	Datum	   *values = consolidate_values(c);
+	bool	   *isnull = consolidate_isnull(c);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(buffer),
+													&TTSOpsBufferHeapTuple);
+	TableScanDesc scan = buffer_scan_begin(buffer, since, snapshot);
+	HeapTuple	tuple;
+
+	memset(window, 0, sizeof(ChangeWindow));
+	for (int i = 1; i < desc->natts; i++)
+		last = Max(last, map[i]);
+
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		int			w;
+
+		if (!buffer_tuple_is_new(tuple, since))
+			continue;
+		window->nchanges++;
+		ExecStoreBufferHeapTuple(tuple, slot, ((HeapScanDesc) scan)->rs_cbuf);
+		slot_getsomeattrs(slot, last);
+		w = DatumGetInt16(slot->tts_values[BUFFER_ATTR_W - 1]);
+		if (w == 0)
+		{
+			window->has_marker = true;
+			break;
+		}
+		for (int i = 1; i < desc->natts; i++)
+		{
+			values[i] = slot->tts_values[map[i] - 1];
+			isnull[i] = slot->tts_isnull[map[i] - 1];
+		}
+		consolidate_add(c, w);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+
+	/* The window is not a difference then. */
+	if (window->has_marker)
+		consolidate_discard(c);
+	else
+		consolidate_end(c, window);
+	if (window->nchanges == 0)
+		floor_nothing_new(buffer, since, snapshot);
+	pfree(map);
+}

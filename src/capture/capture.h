@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * capture.h
+ *	  What changed: triggers on the sources.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGT_CAPTURE_H
+#define PGT_CAPTURE_H
+
+#include "pgt.h"
+#include "nodes/bitmapset.h"
+#include "utils/rel.h"
+
+#include "catalog/catalog.h"
+
+/*
+ * Why changes of this relation cannot be captured, as a phrase that ends
+ * "source "x" ..." (palloc'd), or NULL if they can.  Ordinary and partitioned
+ * tables can; views, foreign tables, materialized views, inheritance parents,
+ * stream tables, temporary tables and system catalogs cannot.
+ */
+extern char *capture_unsupported_reason(Oid relid);
+
+/*
+ * Have the changes of these columns of the source captured from now on:
+ * compute its stable name if it is new, make or widen its buffer, install the
+ * triggers on it and on its partitions.  Idempotent: installs what is missing,
+ * so it also repairs.  Waits for open writers (ShareRowExclusiveLock on the
+ * source and its partitions, held to the end of the transaction).  The rights
+ * of the caller were checked before; runs as the bootstrap superuser inside.
+ */
+extern ChangeTracking *capture_ensure(Oid source, const Bitmapset *columns);
+
+/* Remove triggers, buffer and tracking row of a source nobody reads any more. */
+extern void capture_remove(const ChangeTracking *tracking);
+
+/*
+ * After the list of consumers changed: remove, or drop unused buffer columns.
+ */
+extern void capture_adjust(Oid source);
+
+/*
+ * Is every trigger in place and enabled ALWAYS on the source and on exactly
+ * its partitions of today?  If not returns why (palloc'd), else NULL.  The
+ * caller holds at least AccessShareLock on all of them.
+ */
+extern char *capture_check(const ChangeTracking *tracking);
+
+/*
+ * Sources captured by this transaction are announced at commit through this
+ * hook, if set: called once per captured source after the commit is visible.
+ * The scheduler sets it.
+ */
+typedef void (*capture_commit_hook_type) (Oid source);
+extern PGDLLIMPORT capture_commit_hook_type capture_commit_hook;
+/* Called instead at PREPARE TRANSACTION. */
+typedef void (*capture_prepare_hook_type) (void);
+extern PGDLLIMPORT capture_prepare_hook_type capture_prepare_hook;
+
+/* Has the current transaction captured anything yet? */
+extern bool capture_in_transaction(void);
+
+extern void capture_init(void);
+
+/* FNV-1a-64 as 16 lower-case hex digits, into a buffer of 17 bytes. */
+extern void stable_hash(const char *data, size_t len, char *out);
+
+/* Name of an object we make for a source: kind is "changes", "ins", ... */
+typedef enum SourceObject
+{
+	SOURCE_OBJECT_BUFFER,		/* changes_<stable_name> */
+	SOURCE_OBJECT_TRIGGER_INSERT,	/* pg_trickle_cdc_ins_<stable_name> */
+	SOURCE_OBJECT_TRIGGER_UPDATE,
+	SOURCE_OBJECT_TRIGGER_DELETE,
+	SOURCE_OBJECT_TRIGGER_TRUNCATE,
+	SOURCE_OBJECT_TRIGGER_ROW	/* pg_trickle_cdc_row_<stable_name> */
+} SourceObject;
+extern const char *source_object_name(SourceObject kind, const char *stable_name);	/* palloc'd */
+
+#endif							/* PGT_CAPTURE_H */

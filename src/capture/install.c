@@ -1,0 +1,279 @@
+/*-------------------------------------------------------------------------
+ *
+ * install.c
+ *	  Begin, widen, repair, narrow and end the capture of a source.
+ *
+ * All of it happens under ShareRowExclusiveLock on the source and its
+ * partitions, held to the end of the transaction: no writer is open, and of
+ * two who change the same capture the second sees what the first has done.
+ *
+ * When capture turns out to have been incomplete, changes may have been lost.
+ * Every consumer must hear of it, so a marker, the row that a TRUNCATE leaves,
+ * goes into the buffer: it is new to all frontiers, and makes each consumer
+ * compute its result anew.
+ *
+ * Locks:  source, then its partitions in the order of their oids, then the
+ *		   buffer.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/pg_class.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "buffer/buffer.h"
+#include "buffer/superuser.h"
+#include "capture/announce.h"
+#include "capture/capture.h"
+#include "capture/targets.h"
+#include "capture/triggers.h"
+#include "catalog/catalog.h"
+
+static bool
+relation_exists(Oid relid)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
+}
+
+static void
+report_name_in_use(Oid source, const ChangeTracking *other)
+{
+	char	   *name = get_rel_name(source);
+	char	   *schema = get_namespace_name(get_rel_namespace(source));
+	Oid			oid = other->source.oid;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("cannot track table \"%s.%s\" and table \"%s.%s\" under the same stable name",
+					schema, name,
+					get_namespace_name(get_rel_namespace(oid)), get_rel_name(oid)),
+			 errdetail("Stable name %s belongs to \"%s.%s\", which had the name \"%s.%s\" when it was first tracked, or one with the same hash.",
+					   other->source.stable_name,
+					   get_namespace_name(get_rel_namespace(oid)), get_rel_name(oid),
+					   schema, name),
+			 errhint("Give the new table another name while the first stream table on it is created.")));
+}
+
+static void
+name_source(SourceIdentifier *source, Oid relid)
+{
+	char	   *text = psprintf("%u/%s.%s", MyDatabaseId,
+								get_namespace_name(get_rel_namespace(relid)),
+								get_rel_name(relid));
+	ChangeTracking *other;
+
+	source->oid = relid;
+	stable_hash(text, strlen(text), source->stable_name);
+	other = change_tracking_read_by_name(source->stable_name);
+	if (other == NULL)
+		return;
+	if (relation_exists(other->source.oid))
+		report_name_in_use(relid, other);
+	capture_remove(other);
+}
+
+static void
+check_columns(Oid source, const Bitmapset *columns)
+{
+	Relation	rel = table_open(source, NoLock);
+	int			attnum = -1;
+
+	while ((attnum = bms_next_member(columns, attnum)) >= 0)
+	{
+		Form_pg_attribute att;
+
+		if (attnum < 1 || attnum > RelationGetNumberOfAttributes(rel))
+			elog(ERROR, "invalid column number %d", attnum);
+		att = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
+		if (att->attisdropped)
+			elog(ERROR, "column number %d was dropped", attnum);
+
+		/* Not stored, hence not in what triggers are given. */
+		if (att->attgenerated == 'v')
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot capture changes of column \"%s\" of table \"%s\"",
+							NameStr(att->attname), RelationGetRelationName(rel)),
+					 errdetail("It is a virtual generated column."),
+					 errhint("Use its expression in the query instead, or refresh mode FULL.")));
+	}
+	table_close(rel, NoLock);
+}
+
+static void
+install_on_relation(const ChangeTracking *tracking, Oid relid)
+{
+	for (int i = SOURCE_OBJECT_TRIGGER_INSERT; i < SOURCE_TRIGGER_KINDS; i++)
+	{
+		SourceObject kind = (SourceObject) i;
+		const char *name = source_object_name(kind, tracking->source.stable_name);
+		Relation	rel = table_open(relid, NoLock);
+		bool		in_place = trigger_in_place(rel, kind, name);
+
+		/* DDL wants no open reference. */
+		table_close(rel, NoLock);
+		if (!trigger_wanted(kind, get_rel_relkind(relid), tracking->row_triggers))
+			trigger_remove(relid, name);
+		else if (!in_place)
+			trigger_install(relid, kind, name);
+	}
+}
+
+static void
+install_triggers(const ChangeTracking *tracking)
+{
+	SuperuserContext ctx;
+	ListCell   *lc;
+
+	superuser_enter(&ctx);
+	install_on_relation(tracking, tracking->source.oid);
+	foreach(lc, tracking->partitions)
+		install_on_relation(tracking, lfirst_oid(lc));
+	superuser_leave(&ctx);
+}
+
+/* Tell every consumer that changes may have been lost. */
+static void
+write_marker(Oid source, Oid buffer)
+{
+	Relation	rel = table_open(buffer, RowExclusiveLock);
+	BufferWriter *writer;
+
+	writer = buffer_writer_begin(rel, RelationGetNumberOfAttributes(rel) - BUFFER_ATTR_W, NULL);
+	buffer_writer_marker(writer);
+	buffer_writer_end(writer);
+	table_close(rel, NoLock);
+	capture_note(source);
+	CommandCounterIncrement();
+}
+
+/* Remove our triggers from a relation that may be gone. */
+static void
+remove_from_relation(const ChangeTracking *tracking, Oid relid)
+{
+	Relation	rel = try_relation_open(relid, AccessExclusiveLock);
+
+	if (rel == NULL)
+		return;
+	relation_close(rel, NoLock);
+	for (int i = SOURCE_OBJECT_TRIGGER_INSERT; i < SOURCE_TRIGGER_KINDS; i++)
+		trigger_remove(relid, source_object_name((SourceObject) i,
+												 tracking->source.stable_name));
+}
+
+ChangeTracking *
+capture_ensure(Oid source, const Bitmapset *columns)
+{
+	ChangeTracking *tracking;
+	char	   *reason;
+	char	   *broken = NULL;
+	Oid			buffer;
+	bool		is_new;
+	ListCell   *lc;
+
+	LockRelationOid(source, ShareRowExclusiveLock);
+	reason = capture_unsupported_reason(source);
+	if (reason)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot capture changes of \"%s\"", get_rel_name(source)),
+				 errdetail("Relation \"%s\" %s.", get_rel_name(source), reason),
+				 errhint("Use refresh mode FULL.")));
+	check_columns(source, columns);
+
+	tracking = change_tracking_read(source);
+	is_new = tracking == NULL;
+	if (is_new)
+	{
+		tracking = palloc0(sizeof(ChangeTracking));
+		name_source(&tracking->source, source);
+		tracking->partitions = source_partitions(source, ShareRowExclusiveLock);
+	}
+	else
+	{
+		List	   *partitions = source_partitions(source, ShareRowExclusiveLock);
+
+		broken = capture_check(tracking);
+		foreach(lc, list_difference_oid(tracking->partitions, partitions))
+			remove_from_relation(tracking, lfirst_oid(lc));
+		tracking->partitions = partitions;
+	}
+	tracking->row_triggers = source_needs_row_triggers(source, tracking->partitions);
+
+	buffer = buffer_ensure(&tracking->source, columns);
+	if (is_new || broken)
+	{
+		install_triggers(tracking);
+		change_tracking_write(tracking);
+	}
+	if (broken)
+		write_marker(source, buffer);
+	return tracking;
+}
+
+void
+capture_remove(const ChangeTracking *tracking)
+{
+	List	   *relations = list_make1_oid(tracking->source.oid);
+	SuperuserContext ctx;
+	ListCell   *lc;
+
+	/* Detached partitions still carry triggers. */
+	if (relation_exists(tracking->source.oid))
+		relations = list_concat_unique_oid(relations,
+										   source_partitions(tracking->source.oid,
+															 AccessExclusiveLock));
+	relations = list_concat_unique_oid(relations, tracking->partitions);
+
+	superuser_enter(&ctx);
+	foreach(lc, relations)
+		remove_from_relation(tracking, lfirst_oid(lc));
+	change_tracking_delete(tracking);
+	buffer_drop(&tracking->source);
+	superuser_leave(&ctx);
+}
+
+static bool
+has_captured_consumer(Oid source)
+{
+	ListCell   *lc;
+
+	foreach(lc, dependency_consumers(source))
+	{
+		StreamTable *st = stream_table_read(lfirst_oid(lc), NULL);
+		ListCell   *lc2;
+
+		foreach(lc2, st ? dependency_read(st->pgt_id) : NIL)
+		{
+			Dependency *dep = lfirst(lc2);
+
+			if (dep->source == source && dep->captured)
+				return true;
+		}
+	}
+	return false;
+}
+
+void
+capture_adjust(Oid source)
+{
+	ChangeTracking *tracking;
+
+	LockRelationOid(source, ShareRowExclusiveLock);
+	tracking = change_tracking_read(source);
+	if (tracking == NULL)
+		return;
+	if (!relation_exists(source) || !has_captured_consumer(source))
+		capture_remove(tracking);
+	else
+		buffer_narrow(&tracking->source, dependency_columns(source));
+}

@@ -1,0 +1,251 @@
+/*-------------------------------------------------------------------------
+ *
+ * trigger.c
+ *	  cdc_capture(), the trigger function of all sources.
+ *
+ *		INSERT: (+1, new)	DELETE: (-1, old)	UPDATE: (-1, old) (+1, new)
+ *		TRUNCATE: a marker
+ *
+ * An UPDATE walks its two transition tables in step and drops pairs that are
+ * equal, as stored, in all captured columns.  The tables need not be parallel
+ * for that: a row and its equal with opposite weights are nothing, wherever
+ * they stood.
+ *
+ * The function does its work only when called by a trigger that we made: of
+ * the name that it has for a source to which the relation belongs today.
+ * Anybody else's trigger, and ours on a partition that was detached, does
+ * nothing and fails nothing.
+ *
+ * A statement that changes no row leaves no trace, in particular it does not
+ * make the transaction get an id.
+ *
+ * Locks:  RowExclusiveLock on the buffer, to the end of the transaction.  The
+ *		   writer's own rights on the buffer, it has none, are not asked.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/table.h"
+#include "commands/trigger.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "utils/datum.h"
+#include "utils/rel.h"
+#include "utils/tuplestore.h"
+
+#include "buffer/buffer.h"
+#include "capture/announce.h"
+#include "capture/capture.h"
+#include "capture/targets.h"
+
+PG_FUNCTION_INFO_V1(pgt_cdc_capture);
+
+/* Rows on their way from one trigger call to one buffer. */
+typedef struct Capture
+{
+	Relation	buffer;
+	const CaptureTarget *target;
+	BufferWriter *writer;		/* NULL before the first row */
+} Capture;
+
+void
+capture_init(void)
+{
+	capture_targets_init();
+	capture_announce_init();
+}
+
+static SourceObject
+trigger_kind(TriggerEvent event)
+{
+	if (TRIGGER_FIRED_FOR_ROW(event))
+		return SOURCE_OBJECT_TRIGGER_ROW;
+	if (TRIGGER_FIRED_BY_INSERT(event))
+		return SOURCE_OBJECT_TRIGGER_INSERT;
+	if (TRIGGER_FIRED_BY_UPDATE(event))
+		return SOURCE_OBJECT_TRIGGER_UPDATE;
+	if (TRIGGER_FIRED_BY_DELETE(event))
+		return SOURCE_OBJECT_TRIGGER_DELETE;
+	return SOURCE_OBJECT_TRIGGER_TRUNCATE;
+}
+
+static BufferWriter *
+capture_writer(Capture *capture)
+{
+	if (capture->writer == NULL)
+	{
+		capture->writer = buffer_writer_begin(capture->buffer,
+											  capture->target->ncolumns,
+											  capture->target->columns);
+		capture_note(capture->target->source);
+	}
+	return capture->writer;
+}
+
+static void
+capture_row(Capture *capture, int w, TupleTableSlot *slot)
+{
+	slot_getsomeattrs(slot, capture->target->last_column);
+	buffer_writer_add(capture_writer(capture), w, slot->tts_values, slot->tts_isnull);
+}
+
+/* The same value in the same place of a TOAST table? */
+static bool
+same_toast_pointer(Datum a, Datum b)
+{
+	struct varlena *x = (struct varlena *) DatumGetPointer(a);
+	struct varlena *y = (struct varlena *) DatumGetPointer(b);
+
+	return VARATT_IS_EXTERNAL_ONDISK(x) && VARATT_IS_EXTERNAL_ONDISK(y) &&
+		memcmp(x, y, VARSIZE_EXTERNAL(x)) == 0;
+}
+
+static bool
+same_image(const CaptureTarget *target, TupleTableSlot *a, TupleTableSlot *b)
+{
+	TupleDesc	desc = a->tts_tupleDescriptor;
+
+	slot_getsomeattrs(a, target->last_column);
+	slot_getsomeattrs(b, target->last_column);
+	for (int i = 0; i < target->ncolumns; i++)
+	{
+		int			n = target->columns[i] - 1;
+		Form_pg_attribute att;
+
+		if (n < 0)
+			continue;
+		if (a->tts_isnull[n] != b->tts_isnull[n])
+			return false;
+		if (a->tts_isnull[n])
+			continue;
+		att = TupleDescAttr(desc, n);
+		if (att->attbyval)
+		{
+			if (a->tts_values[n] != b->tts_values[n])
+				return false;
+		}
+		else if (!(att->attlen == -1 &&
+				   same_toast_pointer(a->tts_values[n], b->tts_values[n])) &&
+				 !datum_image_eq(a->tts_values[n], b->tts_values[n], false, att->attlen))
+			return false;
+	}
+	return true;
+}
+
+static void
+capture_update(Capture *capture, TupleTableSlot *old, TupleTableSlot *new)
+{
+	if (same_image(capture->target, old, new))
+		return;
+	capture_row(capture, -1, old);
+	capture_row(capture, 1, new);
+}
+
+/* From the beginning: other triggers of the statement may have read it. */
+static TupleTableSlot *
+transition_begin(Tuplestorestate *table, Relation rel)
+{
+	if (table == NULL)
+		return NULL;
+	tuplestore_select_read_pointer(table, 0);
+	tuplestore_rescan(table);
+	return MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
+}
+
+static bool
+transition_next(Tuplestorestate *table, TupleTableSlot *slot)
+{
+	return table != NULL && tuplestore_gettupleslot(table, true, false, slot);
+}
+
+static void
+capture_statement(Capture *capture, TriggerData *td)
+{
+	TupleTableSlot *old = transition_begin(td->tg_oldtable, td->tg_relation);
+	TupleTableSlot *new = transition_begin(td->tg_newtable, td->tg_relation);
+
+	for (;;)
+	{
+		bool		have_old = transition_next(td->tg_oldtable, old);
+		bool		have_new = transition_next(td->tg_newtable, new);
+
+		if (have_old && have_new)
+			capture_update(capture, old, new);
+		else if (have_old)
+			capture_row(capture, -1, old);
+		else if (have_new)
+			capture_row(capture, 1, new);
+		else
+			break;
+	}
+	if (old)
+		ExecDropSingleTupleTableSlot(old);
+	if (new)
+		ExecDropSingleTupleTableSlot(new);
+}
+
+static void
+capture_event(Capture *capture, TriggerData *td)
+{
+	if (TRIGGER_FIRED_BY_TRUNCATE(td->tg_event))
+		buffer_writer_marker(capture_writer(capture));
+	else if (!TRIGGER_FIRED_FOR_ROW(td->tg_event))
+		capture_statement(capture, td);
+	else if (TRIGGER_FIRED_BY_UPDATE(td->tg_event))
+		capture_update(capture, td->tg_trigslot, td->tg_newslot);
+	else
+		capture_row(capture, TRIGGER_FIRED_BY_INSERT(td->tg_event) ? 1 : -1,
+					td->tg_trigslot);
+}
+
+static bool
+is_empty_table(Tuplestorestate *table)
+{
+	return table == NULL || tuplestore_tuple_count(table) == 0;
+}
+
+/* Is there nothing to do, as can be told without looking anything up? */
+static bool
+changes_nothing(TriggerData *td)
+{
+	if (!TRIGGER_FIRED_AFTER(td->tg_event))
+		return true;
+	return !TRIGGER_FIRED_FOR_ROW(td->tg_event) &&
+		!TRIGGER_FIRED_BY_TRUNCATE(td->tg_event) &&
+		is_empty_table(td->tg_oldtable) && is_empty_table(td->tg_newtable);
+}
+
+/* What a trigger returns that lets things go on: a BEFORE trigger is heard. */
+static Datum
+unchanged(TriggerData *td)
+{
+	if (TRIGGER_FIRED_FOR_ROW(td->tg_event) && TRIGGER_FIRED_BY_UPDATE(td->tg_event))
+		return PointerGetDatum(td->tg_newtuple);
+	return PointerGetDatum(td->tg_trigtuple);
+}
+
+Datum
+pgt_cdc_capture(PG_FUNCTION_ARGS)
+{
+	TriggerData *td = (TriggerData *) fcinfo->context;
+	Capture		capture = {0};
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" was not called as a trigger", "cdc_capture")));
+
+	if (changes_nothing(td))
+		return unchanged(td);
+	capture.buffer = capture_target_open(td->tg_relation, trigger_kind(td->tg_event),
+										 td->tg_trigger->tgname, &capture.target);
+	if (capture.buffer == NULL)
+		return unchanged(td);
+	capture_event(&capture, td);
+	if (capture.writer)
+		buffer_writer_end(capture.writer);
+	table_close(capture.buffer, NoLock);
+	return unchanged(td);
+}

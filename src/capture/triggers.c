@@ -1,0 +1,180 @@
+/*-------------------------------------------------------------------------
+ *
+ * triggers.c
+ *	  Which triggers a source needs, and whether they are as we make them.
+ *
+ * Statement triggers with transition tables cost a third of row triggers, and
+ * serve every statement that names the table, or the partitioned table or one
+ * of its partitions: on a partitioned table the trigger of the named relation
+ * fires, and no other, so each has its own.
+ *
+ * They do not fire for what comes through a parent, or by logical replication.
+ * Sources of that kind have row triggers instead, on every relation with rows.
+ *
+ * All are ENABLE ALWAYS: sessions with session_replication_role = replica
+ * change tables, too.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
+#include "commands/trigger.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_func.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "buffer/superuser.h"
+#include "capture/triggers.h"
+
+typedef struct TriggerForm
+{
+	int16		type;			/* pg_trigger.tgtype */
+	const char *events;
+	const char *tables;			/* transition tables, or NULL */
+} TriggerForm;
+
+static const TriggerForm trigger_forms[] = {
+	[SOURCE_OBJECT_TRIGGER_INSERT] = {
+		TRIGGER_TYPE_INSERT,
+		"INSERT",
+		"NEW TABLE AS __pgt_new"
+	},
+	[SOURCE_OBJECT_TRIGGER_UPDATE] = {
+		TRIGGER_TYPE_UPDATE,
+		"UPDATE",
+		"OLD TABLE AS __pgt_old NEW TABLE AS __pgt_new"
+	},
+	[SOURCE_OBJECT_TRIGGER_DELETE] = {
+		TRIGGER_TYPE_DELETE,
+		"DELETE",
+		"OLD TABLE AS __pgt_old"
+	},
+	[SOURCE_OBJECT_TRIGGER_TRUNCATE] = {
+		TRIGGER_TYPE_TRUNCATE,
+		"TRUNCATE",
+		NULL
+	},
+	[SOURCE_OBJECT_TRIGGER_ROW] = {
+		TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE,
+		"INSERT OR UPDATE OR DELETE",
+		NULL
+	},
+};
+
+List *
+source_partitions(Oid source, LOCKMODE lockmode)
+{
+	if (get_rel_relkind(source) != RELKIND_PARTITIONED_TABLE)
+		return NIL;
+	return list_delete_first(find_all_inheritors(source, lockmode, NULL));
+}
+
+static bool
+is_subscribed(Oid relid)
+{
+	CatCList   *list = SearchSysCacheList1(SUBSCRIPTIONRELMAP, ObjectIdGetDatum(relid));
+	bool		result = list->n_members > 0;
+
+	ReleaseSysCacheList(list);
+	return result;
+}
+
+bool
+source_needs_row_triggers(Oid source, List *partitions)
+{
+	ListCell   *lc;
+
+	/* A partition has a superclass, too. */
+	if (has_superclass(source) || is_subscribed(source))
+		return true;
+	foreach(lc, partitions)
+		if (is_subscribed(lfirst_oid(lc)))
+			return true;
+	return false;
+}
+
+bool
+trigger_wanted(SourceObject kind, char relkind, bool row_triggers)
+{
+	switch (kind)
+	{
+		case SOURCE_OBJECT_TRIGGER_INSERT:
+		case SOURCE_OBJECT_TRIGGER_UPDATE:
+		case SOURCE_OBJECT_TRIGGER_DELETE:
+			return !row_triggers;
+		case SOURCE_OBJECT_TRIGGER_TRUNCATE:
+			return true;
+		case SOURCE_OBJECT_TRIGGER_ROW:
+			return row_triggers && relkind == RELKIND_RELATION;
+		default:
+			return false;
+	}
+}
+
+bool
+trigger_in_place(Relation rel, SourceObject kind, const char *name)
+{
+	const TriggerForm *form = &trigger_forms[kind];
+	Oid			function;
+
+	if (rel->trigdesc == NULL)
+		return false;
+	function = LookupFuncName(list_make2(makeString(PGT_SCHEMA), makeString("cdc_capture")),
+							  0, NULL, true);
+	for (int i = 0; i < rel->trigdesc->numtriggers; i++)
+	{
+		Trigger    *trigger = &rel->trigdesc->triggers[i];
+
+		if (strcmp(trigger->tgname, name) != 0)
+			continue;
+		return trigger->tgenabled == TRIGGER_FIRES_ALWAYS &&
+			trigger->tgfoid == function &&
+			trigger->tgtype == form->type &&
+			trigger->tgqual == NULL && trigger->tgnattr == 0 &&
+			(trigger->tgoldtable != NULL) == (form->tables && strstr(form->tables, "OLD")) &&
+			(trigger->tgnewtable != NULL) == (form->tables && strstr(form->tables, "NEW"));
+	}
+	return false;
+}
+
+void
+trigger_install(Oid relid, SourceObject kind, const char *name)
+{
+	const TriggerForm *form = &trigger_forms[kind];
+	char	   *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+												   get_rel_name(relid));
+
+	trigger_remove(relid, name);
+	superuser_execute(psprintf("CREATE TRIGGER %s AFTER %s ON %s%s%s FOR EACH %s"
+							   " EXECUTE FUNCTION %s.cdc_capture()",
+							   quote_identifier(name), form->events, table,
+							   form->tables ? " REFERENCING " : "",
+							   form->tables ? form->tables : "",
+							   (form->type & TRIGGER_TYPE_ROW) ? "ROW" : "STATEMENT",
+							   PGT_SCHEMA));
+	superuser_execute(psprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s",
+							   table, quote_identifier(name)));
+	CommandCounterIncrement();
+}
+
+void
+trigger_remove(Oid relid, const char *name)
+{
+	Oid			oid = get_trigger_oid(relid, name, true);
+	ObjectAddress address;
+
+	if (!OidIsValid(oid))
+		return;
+	ObjectAddressSet(address, TriggerRelationId, oid);
+	performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	CommandCounterIncrement();
+}

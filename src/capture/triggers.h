@@ -1,0 +1,35 @@
+/*-------------------------------------------------------------------------
+ *
+ * triggers.h
+ *	  Which triggers a source needs, and whether they are as we make them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGT_TRIGGERS_H
+#define PGT_TRIGGERS_H
+
+#include "pgt.h"
+#include "nodes/pg_list.h"
+#include "utils/rel.h"
+
+#include "capture/capture.h"
+
+/* Oids of the partitions of a source, itself not, locked as asked. */
+extern List *source_partitions(Oid source, LOCKMODE lockmode);
+
+/* Do changes reach this source by ways that fire no statement triggers? */
+extern bool source_needs_row_triggers(Oid source, List *partitions);
+
+/* Should a relation of a source have this kind of trigger? */
+extern bool trigger_wanted(SourceObject kind, char relkind, bool row_triggers);
+
+/* Does rel have the trigger, enabled always and as we would make it? */
+extern bool trigger_in_place(Relation rel, SourceObject kind, const char *name);
+
+/* Make it, or make it again; the caller is the superuser, and has no reference. */
+extern void trigger_install(Oid relid, SourceObject kind, const char *name);
+
+/* Remove it, if it is there. */
+extern void trigger_remove(Oid relid, const char *name);
+
+#endif							/* PGT_TRIGGERS_H */

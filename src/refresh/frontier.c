@@ -1,0 +1,282 @@
+/*-------------------------------------------------------------------------
+ *
+ * frontier.c
+ *	  Frontiers made from snapshots, and their JSON form.
+ *
+ *		{"sources": {"<stable_name>": {"snapshot": "xmin:xmax:xip,...",
+ *									   "own": "xid:cid"}},
+ *		 "sysid": "<system identifier>", "db": <database oid>,
+ *		 "query": "<fingerprint of the query>"}
+ *
+ * "snapshot" is the text form of pg_snapshot.  "own" is there only if the
+ * transaction that took the snapshot had, or may already have had, an id of
+ * its own below the snapshot: PostgreSQL leaves the own id out of xip, so the
+ * snapshot alone would call everything that this transaction writes later
+ * consumed.  If its id lies at or above xmax and it has captured nothing yet,
+ * the general rule says "new" to all that it captures later, which is right.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/numeric.h"
+
+#include "capture/capture.h"
+#include "refresh/frontier.h"
+
+/* Widen an id of a running or recent transaction. */
+static uint64
+widen_xid(TransactionId xid, FullTransactionId next)
+{
+	uint32		epoch = EpochFromFullTransactionId(next);
+
+	if (xid > XidFromFullTransactionId(next))
+		epoch--;
+	return ((uint64) epoch << 32) | xid;
+}
+
+static int
+compare_xids(const void *a, const void *b)
+{
+	uint64		x = *(const uint64 *) a;
+	uint64		y = *(const uint64 *) b;
+
+	return (x > y) - (x < y);
+}
+
+Frontier *
+frontier_at(Snapshot snapshot, int nsources, const SourceIdentifier *sources)
+{
+	FullTransactionId next = ReadNextFullTransactionId();
+	FullTransactionId own = GetTopFullTransactionIdIfAny();
+	Frontier   *frontier = palloc0(sizeof(Frontier));
+	uint64	   *xip = palloc(sizeof(uint64) * Max(snapshot->xcnt, 1));
+	SourceFrontier all = {0};
+
+	Assert(IsMVCCSnapshot(snapshot) && !snapshot->takenDuringRecovery);
+
+	for (uint32 i = 0; i < snapshot->xcnt; i++)
+		xip[i] = widen_xid(snapshot->xip[i], next);
+	qsort(xip, snapshot->xcnt, sizeof(uint64), compare_xids);
+
+	all.xmin = widen_xid(snapshot->xmin, next);
+	all.xmax = widen_xid(snapshot->xmax, next);
+	all.nxip = snapshot->xcnt;
+	all.xip = xip;
+	if (FullTransactionIdIsValid(own) &&
+		(U64FromFullTransactionId(own) < all.xmax || capture_in_transaction()))
+	{
+		all.own_xid = U64FromFullTransactionId(own);
+		all.own_cid = snapshot->curcid;
+	}
+
+	frontier->sysid = GetSystemIdentifier();
+	frontier->dboid = MyDatabaseId;
+	frontier->nsources = nsources;
+	frontier->sources = palloc(sizeof(SourceFrontier) * Max(nsources, 1));
+	for (int i = 0; i < nsources; i++)
+	{
+		frontier->sources[i] = all;
+		strlcpy(frontier->sources[i].stable_name, sources[i].stable_name,
+				sizeof(all.stable_name));
+	}
+	return frontier;
+}
+
+static void
+push_string(JsonbParseState **state, JsonbIteratorToken token, const char *s)
+{
+	JsonbValue	v;
+
+	v.type = jbvString;
+	v.val.string.val = unconstify(char *, s);
+	v.val.string.len = strlen(s);
+	pushJsonbValue(state, token, &v);
+}
+
+static char *
+snapshot_text(const SourceFrontier *f)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, UINT64_FORMAT ":" UINT64_FORMAT ":", f->xmin, f->xmax);
+	for (int i = 0; i < f->nxip; i++)
+		appendStringInfo(&buf, "%s" UINT64_FORMAT, i > 0 ? "," : "", f->xip[i]);
+	return buf.data;
+}
+
+Jsonb *
+frontier_to_jsonb(const Frontier *frontier)
+{
+	JsonbParseState *state = NULL;
+	JsonbValue	db;
+
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	push_string(&state, WJB_KEY, "sources");
+	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+	for (int i = 0; i < frontier->nsources; i++)
+	{
+		const SourceFrontier *f = &frontier->sources[i];
+
+		push_string(&state, WJB_KEY, f->stable_name);
+		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+		push_string(&state, WJB_KEY, "snapshot");
+		push_string(&state, WJB_VALUE, snapshot_text(f));
+		if (f->own_xid != 0)
+		{
+			push_string(&state, WJB_KEY, "own");
+			push_string(&state, WJB_VALUE,
+						psprintf(UINT64_FORMAT ":%u", f->own_xid, f->own_cid));
+		}
+		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	}
+	pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+	push_string(&state, WJB_KEY, "sysid");
+	push_string(&state, WJB_VALUE, psprintf(UINT64_FORMAT, frontier->sysid));
+	push_string(&state, WJB_KEY, "query");
+	push_string(&state, WJB_VALUE, psprintf(UINT64_FORMAT, frontier->query));
+	push_string(&state, WJB_KEY, "db");
+	db.type = jbvNumeric;
+	db.val.numeric = int64_to_numeric(frontier->dboid);
+	pushJsonbValue(&state, WJB_VALUE, &db);
+	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+static void
+malformed(const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("malformed frontier of a stream table"),
+			 errdetail("Its \"%s\" cannot be read.", what),
+			 errhint("Set needs_reinit in pgtrickle.pgt_stream_tables, and refresh.")));
+}
+
+static JsonbValue *
+member(JsonbContainer *container, const char *key, enum jbvType type, bool missing_ok)
+{
+	JsonbValue *v = getKeyJsonValueFromContainer(container, key, strlen(key), NULL);
+
+	if (v == NULL && missing_ok)
+		return NULL;
+	if (v == NULL || v->type != type)
+		malformed(key);
+	return v;
+}
+
+static char *
+string_member(JsonbContainer *container, const char *key, bool missing_ok)
+{
+	JsonbValue *v = member(container, key, jbvString, missing_ok);
+
+	return v ? pnstrdup(v->val.string.val, v->val.string.len) : NULL;
+}
+
+/* Read one number and step over what follows it, which must be stop. */
+static uint64
+parse_number(char **s, char stop, const char *what)
+{
+	char	   *end;
+	uint64		n;
+
+	if (**s < '0' || **s > '9')
+		malformed(what);
+	errno = 0;
+	n = strtou64(*s, &end, 10);
+	if (errno != 0 || *end != stop)
+		malformed(what);
+	*s = end + (stop != '\0');
+	return n;
+}
+
+static void
+parse_snapshot(char *s, SourceFrontier *f)
+{
+	int			n = 0;
+
+	f->xmin = parse_number(&s, ':', "snapshot");
+	f->xmax = parse_number(&s, ':', "snapshot");
+	f->xip = palloc(sizeof(uint64) * (strlen(s) / 2 + 1));
+	while (*s != '\0')
+		f->xip[n++] = parse_number(&s, strchr(s, ',') ? ',' : '\0', "snapshot");
+	f->nxip = n;
+}
+
+static void
+parse_source(JsonbContainer *container, SourceFrontier *f)
+{
+	char	   *own = string_member(container, "own", true);
+
+	parse_snapshot(string_member(container, "snapshot", false), f);
+	if (own)
+	{
+		f->own_xid = parse_number(&own, ':', "own");
+		f->own_cid = (CommandId) parse_number(&own, '\0', "own");
+	}
+}
+
+Frontier *
+frontier_from_jsonb(Jsonb *jsonb)
+{
+	Frontier   *frontier = palloc0(sizeof(Frontier));
+	JsonbContainer *sources;
+	JsonbIterator *it;
+	JsonbIteratorToken token;
+	JsonbValue	v;
+	char	   *number;
+
+	if (!JB_ROOT_IS_OBJECT(jsonb))
+		malformed("frontier");
+	number = string_member(&jsonb->root, "sysid", false);
+	frontier->sysid = parse_number(&number, '\0', "sysid");
+	number = string_member(&jsonb->root, "query", false);
+	frontier->query = parse_number(&number, '\0', "query");
+	frontier->dboid = (Oid) DatumGetInt64(DirectFunctionCall1(numeric_int8,
+															  NumericGetDatum(member(&jsonb->root, "db", jbvNumeric, false)->val.numeric)));
+
+	sources = member(&jsonb->root, "sources", jbvBinary, false)->val.binary.data;
+	if (!JsonContainerIsObject(sources))
+		malformed("sources");
+	frontier->sources = palloc0(sizeof(SourceFrontier) * Max(JsonContainerSize(sources), 1));
+	it = JsonbIteratorInit(sources);
+	while ((token = JsonbIteratorNext(&it, &v, true)) != WJB_DONE)
+	{
+		SourceFrontier *f = &frontier->sources[frontier->nsources];
+
+		if (token == WJB_KEY)
+		{
+			if (v.val.string.len != PGT_STABLE_NAME_LEN)
+				malformed("sources");
+			memcpy(f->stable_name, v.val.string.val, PGT_STABLE_NAME_LEN);
+		}
+		else if (token == WJB_VALUE)
+		{
+			if (v.type != jbvBinary || !JsonContainerIsObject(v.val.binary.data))
+				malformed("sources");
+			parse_source(v.val.binary.data, f);
+			frontier->nsources++;
+		}
+	}
+	return frontier;
+}
+
+const SourceFrontier *
+frontier_lookup(const Frontier *frontier, const char *stable_name)
+{
+	for (int i = 0; i < frontier->nsources; i++)
+		if (strcmp(frontier->sources[i].stable_name, stable_name) == 0)
+			return &frontier->sources[i];
+	return NULL;
+}
+
+bool
+frontier_is_local(const Frontier *frontier)
+{
+	return frontier->sysid == GetSystemIdentifier() &&
+		frontier->dboid == MyDatabaseId;
+}

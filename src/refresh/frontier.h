@@ -1,0 +1,81 @@
+/*-------------------------------------------------------------------------
+ *
+ * frontier.h
+ *	  How far a stream table has consumed its sources: an MVCC snapshot.
+ *
+ * A change made by transaction xid is new to a consumer whose frontier is the
+ * snapshot S_prev iff xid was not visible in S_prev:
+ *
+ *		xid >= xmax(S_prev)  OR  xid IN xip(S_prev)
+ *
+ * A refresh that runs inside a transaction which has itself written a source
+ * consumes only the first part of that transaction's changes: those made
+ * before the refresh's command.  For that transaction alone the rule is
+ *
+ *		cmin(row) >= own_cid
+ *
+ * because its xid may lie on either side of xmax(S_prev).
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGT_FRONTIER_H
+#define PGT_FRONTIER_H
+
+#include "pgt.h"
+#include "access/transam.h"
+#include "utils/jsonb.h"
+#include "utils/snapshot.h"
+
+typedef struct SourceFrontier
+{
+	char		stable_name[PGT_STABLE_NAME_LEN + 1];
+	uint64		xmin;			/* full transaction ids */
+	uint64		xmax;
+	int			nxip;
+	uint64	   *xip;			/* ascending */
+	uint64		own_xid;		/* 0: none */
+	CommandId	own_cid;
+} SourceFrontier;
+
+typedef struct Frontier
+{
+	uint64		sysid;
+	Oid			dboid;
+	uint64		query;			/* fingerprint of the query that was computed */
+	int			nsources;
+	SourceFrontier *sources;
+} Frontier;
+
+/* Was the change (xid, cmin) invisible to the frontier? */
+static inline bool
+frontier_is_new(const SourceFrontier *f, uint64 xid, CommandId cmin)
+{
+	if (f->own_xid != 0 && xid == f->own_xid)
+		return cmin >= f->own_cid;
+	if (xid >= f->xmax)
+		return true;
+	if (xid < f->xmin)
+		return false;
+	for (int i = 0; i < f->nxip; i++)
+		if (f->xip[i] == xid)
+			return true;
+	return false;
+}
+
+/*
+ * Frontier of the given snapshot for the given sources, palloc'd.  All of
+ * them get the same snapshot.  The caller sets query.
+ */
+extern Frontier *frontier_at(Snapshot snapshot, int nsources,
+							 const SourceIdentifier *sources);
+extern Jsonb *frontier_to_jsonb(const Frontier *frontier);
+extern Frontier *frontier_from_jsonb(Jsonb *jsonb);
+
+/* The entry of one source, or NULL. */
+extern const SourceFrontier *frontier_lookup(const Frontier *frontier,
+											 const char *stable_name);
+
+/* Do its transaction ids mean anything in this database of this cluster? */
+extern bool frontier_is_local(const Frontier *frontier);
+
+#endif							/* PGT_FRONTIER_H */
