@@ -1,0 +1,333 @@
+/*-------------------------------------------------------------------------
+ *
+ * identity.c
+ *	  Which output columns recognise a row of the result.
+ *
+ * An aggregated result is recognised by its group keys.  A single branch is
+ * recognised by the union of primary keys of its scans, less those that the
+ * others determine: if an equality condition of the branch binds every column
+ * of a scan's primary key to a column of a scan already determined, or to a
+ * constant, then at most one row of it goes with each combination of the
+ * others.  All the key's columns must be outputs.  Everything else is a bag.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "analyze/analyze.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_type.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+/* A text key longer than this might not fit into a btree page. */
+#define MAX_BOUNDED_KEY 256
+
+/* Can a btree entry always hold a value of this type? */
+static bool
+type_is_bounded(Oid type, int32 typmod)
+{
+	Oid			base = getBaseTypeAndTypmod(type, &typmod);
+
+	if (get_typlen(base) > 0)
+		return true;
+	switch (base)
+	{
+		case NUMERICOID:
+			return true;
+		case VARCHAROID:
+		case BPCHAROID:
+			return typmod > 0 && typmod <= MAX_BOUNDED_KEY;
+		case BITOID:
+		case VARBITOID:
+			return typmod > 0 && typmod <= MAX_BOUNDED_KEY * 8;
+		case INETOID:
+		case CIDROID:
+			return true;
+		default:
+			return false;
+	}
+}
+
+static bool
+add_key(Identity *identity, int position, const OutputColumn *column,
+		bool *hashable, const char **reason)
+{
+	TypeCacheEntry *type = lookup_type_cache(column->type,
+											 TYPECACHE_EQ_OPR |
+											 TYPECACHE_BTREE_OPFAMILY |
+											 TYPECACHE_HASH_EXTENDED_PROC);
+	int			i = identity->nkeys;
+
+	if (!OidIsValid(type->eq_opr))
+	{
+		*reason = psprintf("type %s has no equality operator to group by",
+						   format_type_be(column->type));
+		return false;
+	}
+	if (!OidIsValid(type->hash_extended_proc))
+		*hashable = false;
+	if (!OidIsValid(type->btree_opf) ||
+		!type_is_bounded(column->type, column->typmod))
+		identity->kind = IDENTITY_KEY_HASH;
+	identity->keys[i] = position;
+	identity->eqops[i] = type->eq_opr;
+	identity->collations[i] = column->collation;
+	identity->nkeys++;
+	return true;
+}
+
+/* Position of group key k (1-based) among the outputs, or -k. */
+static int
+group_key_position(const QueryTree *tree, int k)
+{
+	int			position = 0;
+	ListCell   *lc;
+
+	foreach(lc, tree->outputs)
+	{
+		Var		   *var = (Var *) ((OutputColumn *) lfirst(lc))->expr;
+
+		position++;
+		if (IsA(var, Var) && var->varattno == k)
+			return position;
+	}
+	return -k;
+}
+
+static bool
+derive_group(const QueryTree *tree, Identity *identity, const char **reason)
+{
+	bool		hashable = true;
+	int			k = 0;
+	ListCell   *lc;
+
+	if (tree->nkeys == 0)
+	{
+		identity->kind = IDENTITY_SINGLE;
+		return true;
+	}
+	identity->kind = IDENTITY_KEY;
+	foreach(lc, tree->keytypes)
+	{
+		k++;
+		if (!add_key(identity, group_key_position(tree, k), lfirst(lc),
+					 &hashable, reason))
+			return false;
+	}
+	if (identity->kind == IDENTITY_KEY_HASH && !hashable)
+	{
+		*reason = "a group key has a type that cannot be hashed";
+		return false;
+	}
+	return true;
+}
+
+/* Columns of the primary key of a relation, NIL if it has none we may use. */
+static List *
+primary_key(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	Oid			pkey = RelationGetPrimaryKeyIndex_compat(rel);
+	List	   *result = NIL;
+
+	if (OidIsValid(pkey))
+	{
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(pkey));
+		Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
+
+		if (index->indimmediate && index->indisvalid)
+			for (int i = 0; i < index->indnkeyatts; i++)
+				result = lappend_int(result, index->indkey.values[i]);
+		ReleaseSysCache(tuple);
+	}
+	table_close(rel, NoLock);
+	return result;
+}
+
+static Node *
+strip_relabel(Node *node)
+{
+	while (node != NULL && IsA(node, RelabelType))
+		node = (Node *) ((RelabelType *) node)->arg;
+	return node;
+}
+
+/*
+ * Is (scan, attno) bound by an equality condition to a constant or to a column
+ * of a scan in determined?
+ */
+static bool
+column_is_bound(const Branch *branch, int scan, AttrNumber attno,
+				const Bitmapset *determined)
+{
+	ListCell   *lc;
+
+	foreach(lc, branch->quals)
+	{
+		OpExpr	   *op = lfirst(lc);
+
+		if (!IsA(op, OpExpr) || list_length(op->args) != 2)
+			continue;
+		for (int side = 0; side < 2; side++)
+		{
+			Var		   *var = (Var *) strip_relabel(list_nth(op->args, side));
+			Node	   *other = strip_relabel(list_nth(op->args, 1 - side));
+
+			if (!IsA(var, Var) || var->varno != scan || var->varattno != attno)
+				continue;
+			/* the very equality that the primary key's index enforces */
+			if (lookup_type_cache(var->vartype, TYPECACHE_EQ_OPR)->eq_opr != op->opno ||
+				op->inputcollid != var->varcollid)
+				continue;
+			if (IsA(other, Const))
+				return true;
+			if (IsA(other, Var) &&
+				bms_is_member(((Var *) other)->varno, determined))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool
+scan_is_determined(const Branch *branch, int scan, List *pkey,
+				   const Bitmapset *determined)
+{
+	ListCell   *lc;
+
+	foreach(lc, pkey)
+		if (!column_is_bound(branch, scan, lfirst_int(lc), determined))
+			return false;
+	return pkey != NIL;
+}
+
+/* Everything that follows from the scans in the set. */
+static Bitmapset *
+closure(const Branch *branch, List *pkeys, Bitmapset *determined)
+{
+	bool		grown;
+
+	do
+	{
+		int			scan = 0;
+		ListCell   *lc;
+
+		grown = false;
+		foreach(lc, pkeys)
+		{
+			scan++;
+			if (!bms_is_member(scan, determined) &&
+				scan_is_determined(branch, scan, lfirst(lc), determined))
+			{
+				determined = bms_add_member(determined, scan);
+				grown = true;
+			}
+		}
+	} while (grown);
+	return determined;
+}
+
+/* Scans whose primary keys together identify a row of the branch. */
+static Bitmapset *
+key_scans(const Branch *branch, List *pkeys)
+{
+	int			nscans = list_length(branch->relids);
+	Bitmapset  *needed = bms_add_range(NULL, 1, nscans);
+
+	for (int scan = nscans; scan >= 1; scan--)
+	{
+		Bitmapset  *rest = bms_del_member(bms_copy(needed), scan);
+
+		rest = closure(branch, pkeys, rest);
+		if (bms_num_members(rest) == nscans)
+			needed = bms_del_member(needed, scan);
+	}
+	return needed;
+}
+
+static int
+target_position(const Branch *branch, int scan, AttrNumber attno)
+{
+	int			position = 0;
+	ListCell   *lc;
+
+	foreach(lc, branch->targets)
+	{
+		Var		   *var = lfirst(lc);
+
+		position++;
+		if (IsA(var, Var) && var->varno == scan && var->varattno == attno)
+			return position;
+	}
+	return 0;
+}
+
+/* Try to prove a key of the only branch; false leaves a bag. */
+static bool
+derive_primary_key(const QueryTree *tree, Identity *identity)
+{
+	Branch	   *branch = linitial(tree->branches);
+	List	   *pkeys = NIL;
+	Bitmapset  *needed;
+	int			scan = -1;
+	bool		hashable = true;
+	ListCell   *lc;
+
+	foreach(lc, branch->relids)
+		pkeys = lappend(pkeys, primary_key(lfirst_oid(lc)));
+
+	needed = key_scans(branch, pkeys);
+	while ((scan = bms_next_member(needed, scan)) >= 0)
+	{
+		List	   *pkey = list_nth(pkeys, scan - 1);
+
+		if (pkey == NIL)
+			return false;
+		foreach(lc, pkey)
+		{
+			int			position = target_position(branch, scan, lfirst_int(lc));
+			const char *reason;
+
+			if (position == 0 ||
+				!add_key(identity, position,
+						 list_nth(tree->outputs, position - 1), &hashable, &reason))
+				return false;
+		}
+	}
+	/* one primary key fits into an index, since it is in one */
+	if (bms_num_members(needed) == 1)
+		identity->kind = IDENTITY_KEY;
+	return identity->nkeys > 0 &&
+		(identity->kind == IDENTITY_KEY || hashable);
+}
+
+bool
+identity_derive(const QueryTree *tree, Identity *identity, const char **reason)
+{
+	int			maxkeys = list_length(tree->outputs) + list_length(tree->keytypes);
+
+	memset(identity, 0, sizeof(Identity));
+	identity->keys = palloc0(sizeof(AttrNumber) * (maxkeys + 1));
+	identity->eqops = palloc0(sizeof(Oid) * (maxkeys + 1));
+	identity->collations = palloc0(sizeof(Oid) * (maxkeys + 1));
+
+	if (tree->reason == NULL && tree->aggregated)
+		return derive_group(tree, identity, reason);
+
+	identity->kind = IDENTITY_KEY;
+	if (tree->reason == NULL && list_length(tree->branches) == 1 &&
+		derive_primary_key(tree, identity))
+		return true;
+
+	identity->kind = IDENTITY_BAG;
+	identity->nkeys = 0;
+	return true;
+}
