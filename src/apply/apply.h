@@ -1,0 +1,116 @@
+/*-------------------------------------------------------------------------
+ *
+ * apply.h
+ *	  Put a delta, or a full result, into a stream table.
+ *
+ * The caller holds the stream table's refresh lock, so nothing else writes to
+ * it; readers are never blocked.  Victims are always looked up under the
+ * snapshot of the refresh, so that rows written by this apply are not seen.
+ * Identity is computed here and nowhere else.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGT_APPLY_H
+#define PGT_APPLY_H
+
+#include "pgt.h"
+#include "executor/tuptable.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+typedef enum IdentityKind
+{
+	IDENTITY_KEY,				/* unique btree index on the key columns */
+	IDENTITY_KEY_HASH,			/* __pgt_row_id is a hash of the key columns,
+								 * rechecked by their equality */
+	IDENTITY_BAG,				/* __pgt_row_id is a hash of the image of all
+								 * other columns, rechecked by image; rows may
+								 * be duplicates */
+	IDENTITY_SINGLE				/* the table has exactly one row */
+} IdentityKind;
+
+/*
+ * How a row of the stream table is recognised.  Attribute numbers are those of
+ * the stream table.  NULL keys are equal to each other.
+ */
+typedef struct Identity
+{
+	IdentityKind kind;
+	int			nkeys;			/* KEY and KEY_HASH only */
+	AttrNumber *keys;
+	Oid		   *eqops;			/* default btree equality of each key's type */
+	Oid		   *collations;
+	AttrNumber	row_id;			/* attribute __pgt_row_id, or 0 */
+} Identity;
+
+typedef struct ApplyCounts
+{
+	int64		inserted;
+	int64		updated;
+	int64		deleted;
+} ApplyCounts;
+
+typedef struct ApplyState ApplyState;
+
+/*
+ * Name (palloc'd, unqualified) of the index that serves an identity, and the
+ * statement that creates it on the given table; NULL for IDENTITY_SINGLE.
+ */
+extern char *apply_index_ddl(Oid relid, const Identity *identity);
+
+/*
+ * Start.  st is open with RowExclusiveLock.  The path is C unless the table
+ * has user triggers or pg_trickle.debug_apply says otherwise.
+ * State lives in CurrentMemoryContext.
+ */
+extern ApplyState *apply_begin(Relation st, const Identity *identity,
+							   Snapshot snapshot);
+
+/*
+ * Start filling a stream table that has no storage pages at all: rows go into
+ * a new heap, which apply_end() swaps in, its indexes built by sort.  Takes
+ * AccessExclusiveLock on the table at apply_end(), where the caller must have
+ * no other reference to it open than st, which apply_end() closes.
+ */
+extern ApplyState *apply_begin_swap(Relation st, const Identity *identity,
+									Snapshot snapshot);
+
+/*
+ * Image deltas.  row has the stream table's descriptor; its __pgt_row_id, if
+ * there is one, need not be set.  The rows are netted by identity and image in
+ * apply_images_done(): a key that lost one image and gained another is
+ * updated, equal images cancel, bag rows come and go by count.  Net weights
+ * that no table could have (two images for one key, a victim that is not
+ * there) raise ERRCODE_DATA_CORRUPTED.
+ */
+extern void apply_image(ApplyState *state, TupleTableSlot *row, int32 w);
+
+/* Count every stored row once with weight -1 (then add the full result). */
+extern void apply_stored_images(ApplyState *state);
+extern void apply_images_done(ApplyState *state);
+
+/*
+ * Keyed changes, for KEY, KEY_HASH and SINGLE.  apply_find() fills old (a slot
+ * made by table_slot_create()) with the row of that key, or returns false.  At
+ * most one change may be made for a key.
+ */
+extern bool apply_find(ApplyState *state, const Datum *keys, const bool *isnull,
+					   TupleTableSlot *old);
+extern void apply_delete(ApplyState *state, TupleTableSlot *old);
+extern void apply_update(ApplyState *state, TupleTableSlot *old,
+						 TupleTableSlot *new);	/* nothing if images are equal */
+extern void apply_insert(ApplyState *state, TupleTableSlot *new);
+
+/* Order in which keyed changes should come: the identity's index order. */
+extern uint64 apply_key_hash(ApplyState *state, const Datum *keys,
+							 const bool *isnull);
+
+/* Do what is pending (apply_images_done() too), close, and add to *counts. */
+extern void apply_end(ApplyState *state, ApplyCounts *counts);
+
+/* Are two rows equal as stored, in every attribute? */
+extern bool apply_image_equal(TupleDesc desc, const Datum *values1,
+							  const bool *isnull1, const Datum *values2,
+							  const bool *isnull2);
+
+#endif							/* PGT_APPLY_H */

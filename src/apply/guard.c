@@ -1,0 +1,68 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard.c
+ *	  Nobody but the engine changes a stream table.
+ *
+ * A BEFORE STATEMENT trigger refuses.  Apply through the access method fires
+ * no triggers; when apply runs statements it admits them one by one: the pass
+ * is for one table, and the guard of the admitted statement takes it away
+ * before the first row is touched.  What a trigger of the user does to the
+ * stream table from inside such a statement finds no pass.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pgt.h"
+
+#include "catalog/namespace.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "utils/lsyscache.h"
+
+#include "apply/apply_internal.h"
+
+static Oid	admitted = InvalidOid;
+
+void
+guard_admit(Oid relid)
+{
+	admitted = relid;
+}
+
+void
+guard_admit_none(void)
+{
+	admitted = InvalidOid;
+}
+
+bool
+guard_is_trigger(const Trigger *trigger)
+{
+	return strcmp(trigger->tgname, GUARD_TRIGGER_NAME) == 0 &&
+		get_func_namespace(trigger->tgfoid) == get_namespace_oid(PGT_SCHEMA, true);
+}
+
+PG_FUNCTION_INFO_V1(pgt_guard);
+
+Datum
+pgt_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_BEFORE(data->tg_event) ||
+		!TRIGGER_FIRED_FOR_STATEMENT(data->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("the guard of stream tables must be fired before a statement")));
+
+	if (RelationGetRelid(data->tg_relation) != admitted)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot change stream table \"%s\" directly",
+						RelationGetRelationName(data->tg_relation)),
+				 errdetail("It is maintained by pg_trickle."),
+				 errhint("Change its sources, or drop it with pgtrickle.drop_stream_table().")));
+
+	guard_admit_none();
+	return PointerGetDatum(NULL);
+}
