@@ -1,0 +1,490 @@
+/*-------------------------------------------------------------------------
+ *
+ * program.c
+ *	  Compile a definition view: analyse its query, decide the rule, lay out
+ *	  the stream table.
+ *
+ * The layout follows from the query alone, so it is never stored: the stream
+ * table's columns are the query's, then, as far as the rule needs them, group
+ * keys that the query does not show, the state of each group, and
+ * __pgt_row_id.  A state that a visible column equals is kept there.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/table.h"
+#include "capture/capture.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "delta/delta.h"
+#include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteHandler.h"
+#include "rewrite/rewriteSupport.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+static uint64
+hash_string(const char *string, uint64 seed)
+{
+	return hash_combine64(seed, hash_bytes_extended((const unsigned char *) string,
+													strlen(string), 0));
+}
+
+/* ---- what the query reads ---- */
+
+typedef struct SourceWalk
+{
+	DeltaProgram *program;
+	bool		sampled;
+	bool		virtual_column;
+} SourceWalk;
+
+static void
+add_source(SourceWalk *walk, Query *query, RangeTblEntry *rte)
+{
+	DeltaProgram *program = walk->program;
+	ProgramSource *source = NULL;
+	Bitmapset  *selected = pgt_selected_columns(query, rte);
+	int			member = -1;
+	ListCell   *lc;
+
+	foreach(lc, program->sources)
+		if (((ProgramSource *) lfirst(lc))->relid == rte->relid)
+			source = lfirst(lc);
+	if (source == NULL)
+	{
+		source = palloc0(sizeof(ProgramSource));
+		source->relid = rte->relid;
+		program->sources = lappend(program->sources, source);
+	}
+
+	while ((member = bms_next_member(selected, member)) >= 0)
+	{
+		AttrNumber	attno = member + FirstLowInvalidHeapAttributeNumber;
+
+		if (attno > 0)
+			source->columns = bms_add_member(source->columns, attno);
+		else if (attno == 0)
+		{
+			Relation	rel = relation_open(rte->relid, NoLock);
+
+			for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+				if (!TupleDescAttr(RelationGetDescr(rel), i)->attisdropped)
+					source->columns = bms_add_member(source->columns, i + 1);
+			relation_close(rel, NoLock);
+		}
+	}
+	if (rte->tablesample != NULL)
+		walk->sampled = true;
+}
+
+static bool
+source_walker(Node *node, SourceWalk *walk)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		Query	   *query = (Query *) node;
+		ListCell   *lc;
+
+		foreach(lc, query->rtable)
+		{
+			RangeTblEntry *rte = lfirst(lc);
+
+			if (OidIsValid(rte->relid))
+				walk->program->watched =
+					list_append_unique_oid(walk->program->watched, rte->relid);
+			if (rte->rtekind == RTE_RELATION && rte->relkind != RELKIND_VIEW)
+				add_source(walk, query, rte);
+		}
+		if (query->hasRowSecurity)
+			walk->program->always_recompute = true;
+		return query_tree_walker(query, source_walker, walk, 0);
+	}
+	return expression_tree_walker(node, source_walker, walk);
+}
+
+/* Fold the bodies of the user's functions into the fingerprint. */
+static bool
+hash_function(Oid funcid, void *context)
+{
+	uint64	   *hash = context;
+	HeapTuple	tuple;
+	Datum		body;
+	bool		isnull;
+
+	if (funcid < FirstNormalObjectId)
+		return false;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
+	if (!isnull)
+		*hash = hash_string(TextDatumGetCString(body), *hash);
+	ReleaseSysCache(tuple);
+	return false;
+}
+
+static bool
+function_walker(Node *node, uint64 *hash)
+{
+	if (node == NULL)
+		return false;
+	(void) check_functions_in_node(node, hash_function, hash);
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, function_walker, hash, 0);
+	return expression_tree_walker(node, function_walker, hash);
+}
+
+/* A virtual generated column has no stored value to capture. */
+static bool
+uses_virtual_column(const ProgramSource *source)
+{
+	Relation	rel = relation_open(source->relid, NoLock);
+	int			attno = -1;
+	bool		result = false;
+
+	while ((attno = bms_next_member(source->columns, attno)) >= 0)
+		if (pgt_is_virtual_column(TupleDescAttr(RelationGetDescr(rel), attno - 1)))
+			result = true;
+	relation_close(rel, NoLock);
+	return result;
+}
+
+/* The query of the view, views and row security expanded. */
+static Query *
+rewritten_query(Oid defview)
+{
+	Relation	view = relation_open(defview, AccessShareLock);
+	Query	   *query = copyObject(get_view_query(view));
+	List	   *rewritten;
+
+	AcquireRewriteLocks(query, true, false);
+	rewritten = QueryRewrite(query);
+	relation_close(view, NoLock);
+	if (list_length(rewritten) != 1)
+		elog(ERROR, "a definition was rewritten to %d queries",
+			 list_length(rewritten));
+	return linitial(rewritten);
+}
+
+/* The first source whose changes cannot be captured. */
+static const char *
+uncapturable_reason(DeltaProgram *program)
+{
+	const char *reason = NULL;
+	ListCell   *lc;
+
+	foreach(lc, program->sources)
+	{
+		ProgramSource *source = lfirst(lc);
+
+		source->uncapturable = capture_unsupported_reason(source->relid);
+		if (source->uncapturable == NULL && uses_virtual_column(source))
+			source->uncapturable = psprintf("source \"%s\" is read through a virtual generated column",
+											get_rel_name(source->relid));
+		if (reason == NULL)
+			reason = source->uncapturable;
+	}
+	return reason;
+}
+
+/* ---- layout ---- */
+
+static AttrNumber
+add_column(DeltaProgram *program, const char *name, Oid type, int32 typmod,
+		   Oid collation, bool hidden)
+{
+	LayoutColumn *column = palloc0(sizeof(LayoutColumn));
+
+	column->name = pstrdup(name);
+	column->type = type;
+	column->typmod = typmod;
+	column->collation = collation;
+	column->hidden = hidden;
+	program->layout = lappend(program->layout, column);
+	return list_length(program->layout);
+}
+
+/* Visible column that is just the given call, or 0. */
+static AttrNumber
+column_of_call(const DeltaProgram *program, int call)
+{
+	AttrNumber	attno = 0;
+	ListCell   *lc;
+
+	foreach(lc, program->tree->outputs)
+	{
+		Var		   *var = (Var *) ((OutputColumn *) lfirst(lc))->expr;
+
+		attno++;
+		if (IsA(var, Var) && var->varattno == program->tree->nkeys + call + 1)
+			return attno;
+	}
+	return 0;
+}
+
+/* Visible column that always equals the state, or 0. */
+static AttrNumber
+column_of_state(const DeltaProgram *program, int state)
+{
+	int			position = 0;
+	ListCell   *lc;
+
+	foreach(lc, program->tree->calls)
+	{
+		AggregateCall *call = lfirst(lc);
+
+		/*
+		 * For a sum the column is NULL where the state is zero; a NULL state
+		 * is read as zero.  An average is no sum.
+		 */
+		if (call->kind != AGGREGATE_AVG &&
+			program->call_states[position][0] == state &&
+			column_of_call(program, position) != 0)
+			return column_of_call(program, position);
+		position++;
+	}
+	return 0;
+}
+
+static void
+lay_out_group(DeltaProgram *program)
+{
+	QueryTree  *tree = program->tree;
+	Identity   *identity = &program->identity;
+	int			hidden_keys = 0;
+	int			hidden_states = 0;
+
+	program->key_attnos = palloc0(sizeof(AttrNumber) * (tree->nkeys + 1));
+	for (int i = 0; i < tree->nkeys; i++)
+	{
+		if (identity->keys[i] < 0)
+		{
+			OutputColumn *key = list_nth(tree->keytypes, i);
+
+			identity->keys[i] =
+				add_column(program, psprintf("__pgt_key%d", ++hidden_keys),
+						   key->type, key->typmod, key->collation, true);
+		}
+		program->key_attnos[i] = identity->keys[i];
+	}
+	for (int i = 0; i < program->nstates; i++)
+	{
+		StateColumn *state = &program->states[i];
+
+		state->attno = column_of_state(program, i);
+		if (state->attno == 0)
+			state->attno = add_column(program,
+									  state->kind == STATE_ROWS ? "__pgt_count" :
+									  psprintf("__pgt_state%d", ++hidden_states),
+									  state->type, state->typmod,
+									  state->collation, true);
+	}
+}
+
+static void
+lay_out(DeltaProgram *program)
+{
+	ListCell   *lc;
+
+	foreach(lc, program->tree->outputs)
+	{
+		OutputColumn *output = lfirst(lc);
+
+		add_column(program, output->name, output->type, output->typmod,
+				   output->collation, false);
+	}
+	if (program->reason == NULL && program->tree->aggregated)
+		lay_out_group(program);
+	if (program->identity.kind == IDENTITY_KEY_HASH ||
+		program->identity.kind == IDENTITY_BAG)
+		program->identity.row_id = add_column(program, "__pgt_row_id", INT8OID,
+											  -1, InvalidOid, true);
+}
+
+/* (w, used columns) of a source */
+static void
+describe_window(DeltaProgram *program, int i)
+{
+	ProgramSource *source = program_source(program, i);
+	Relation	rel = relation_open(source->relid, NoLock);
+	int			ncolumns = bms_num_members(source->columns);
+	TupleDesc	desc = CreateTemplateTupleDesc(ncolumns + 1);
+	int			attno = -1;
+	int			column = 1;
+
+	program->window_attnums[i] = palloc0(sizeof(AttrNumber) * (ncolumns + 1));
+	TupleDescInitEntry(desc, 1, "w", INT4OID, -1, 0);
+	while ((attno = bms_next_member(source->columns, attno)) >= 0)
+	{
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
+		char		name[NAMEDATALEN];
+
+		program->window_attnums[i][column - 1] = attno;
+		snprintf(name, sizeof(name), "c%d", attno);
+		TupleDescInitEntry(desc, ++column, name, att->atttypid, att->atttypmod,
+						   att->attndims);
+		TupleDescInitEntryCollation(desc, column, att->attcollation);
+	}
+	program->window_desc[i] = desc;
+	relation_close(rel, NoLock);
+}
+
+/* ---- compile ---- */
+
+static void
+decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
+{
+	const char *reason = uncapturable_reason(program);
+	const char *identity_reason = NULL;
+
+	program->is_volatile = contain_volatile_functions((Node *) original);
+	if (reason != NULL || walk->sampled ||
+		contain_mutable_functions((Node *) original))
+		program->always_recompute = true;
+
+	program->reason = program->tree->reason;
+	if (program->reason == NULL)
+		program->reason = reason;
+	if (program->reason == NULL && program->always_recompute)
+		program->reason = "it calls a function that is not immutable, or samples a table";
+	if (program->reason == NULL && list_length(program->sources) > MAX_SOURCES)
+		program->reason = psprintf("it reads more than %d tables", MAX_SOURCES);
+	if (program->reason == NULL && program->tree->nkeys > MAX_SOURCES)
+		program->reason = psprintf("it has more than %d group keys", MAX_SOURCES);
+	if (program->reason == NULL &&
+		!identity_derive(program->tree, &program->identity, &identity_reason))
+		program->reason = identity_reason;
+	if (program->reason != NULL)
+	{
+		program->tree->reason = program->reason;
+		(void) identity_derive(program->tree, &program->identity, &identity_reason);
+	}
+}
+
+DeltaProgram *
+program_compile(Oid defview)
+{
+	DeltaProgram *program = palloc0(sizeof(DeltaProgram));
+	SourceWalk	walk = {.program = program};
+	Query	   *query = rewritten_query(defview);
+	Query	   *original = copyObject(query);
+	int			nsources;
+	ListCell   *lc;
+
+	program->context = CurrentMemoryContext;
+	program->defview = defview;
+	program->watched = list_make1_oid(defview);
+	(void) source_walker((Node *) query, &walk);
+
+	program->fingerprint = hash_string(nodeToString(original), 0);
+	(void) function_walker((Node *) original, &program->fingerprint);
+
+	program->tree = analyze_query(query);
+	decide_rule(program, original, &walk);
+	if (program->always_recompute)
+		foreach(lc, program->sources)
+		{
+			ProgramSource *source = lfirst(lc);
+
+			if (source->uncapturable == NULL)
+				source->uncapturable = "the query is recomputed at every refresh";
+		}
+
+	if (program->reason == NULL && program->tree->aggregated)
+		aggregate_plan_states(program);
+	lay_out(program);
+
+	nsources = list_length(program->sources);
+	program->window_desc = palloc0(sizeof(TupleDesc) * (nsources + 1));
+	program->window_attnums = palloc0(sizeof(AttrNumber *) * (nsources + 1));
+	for (int i = 0; i < nsources; i++)
+		describe_window(program, i);
+	return program;
+}
+
+/* ---- accessors ---- */
+
+const char *
+program_reason(const DeltaProgram *program)
+{
+	return program->reason;
+}
+
+bool
+program_always_recompute(const DeltaProgram *program)
+{
+	return program->always_recompute;
+}
+
+bool
+program_is_volatile(const DeltaProgram *program)
+{
+	return program->is_volatile;
+}
+
+List *
+program_sources(const DeltaProgram *program)
+{
+	return program->sources;
+}
+
+List *
+program_layout(const DeltaProgram *program)
+{
+	return program->layout;
+}
+
+List *
+program_watched(const DeltaProgram *program)
+{
+	return program->watched;
+}
+
+uint64
+program_fingerprint(const DeltaProgram *program)
+{
+	return program->fingerprint;
+}
+
+const Identity *
+program_identity(const DeltaProgram *program)
+{
+	return &program->identity;
+}
+
+bool
+program_needs_unit_weights(const DeltaProgram *program)
+{
+	return program->unit_weights;
+}
+
+TupleDesc
+program_window_desc(const DeltaProgram *program, int source,
+					const AttrNumber **attnums)
+{
+	*attnums = program->window_attnums[source];
+	return program->window_desc[source];
+}
+
+void
+program_free(DeltaProgram *program)
+{
+	ListCell   *lc;
+
+	foreach(lc, program->plans)
+		SPI_freeplan(((SavedPlan *) lfirst(lc))->plan);
+	if (program->econtext != NULL)
+		FreeExprContext(program->econtext, false);
+}

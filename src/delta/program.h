@@ -1,0 +1,108 @@
+/*-------------------------------------------------------------------------
+ *
+ * program.h
+ *	  A stream table's query, compiled: which rule serves it, the layout of
+ *	  the stream table, and the SQL of its delta.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGT_PROGRAM_H
+#define PGT_PROGRAM_H
+
+#include "pgt.h"
+#include "lib/stringinfo.h"
+#include "nodes/bitmapset.h"
+#include "nodes/pg_list.h"
+#include "utils/relcache.h"
+#include "utils/snapshot.h"
+
+#include "apply/apply.h"
+#include "buffer/buffer.h"
+#include "catalog/catalog.h"
+
+/* A relation that the query reads, views expanded. */
+typedef struct ProgramSource
+{
+	Oid			relid;
+	Bitmapset  *columns;		/* plain attribute numbers that the query uses */
+	char	   *uncapturable;	/* reason, or NULL */
+} ProgramSource;
+
+/* A column of the stream table's layout. */
+typedef struct LayoutColumn
+{
+	char	   *name;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+	bool		hidden;
+} LayoutColumn;
+
+typedef struct DeltaProgram DeltaProgram;
+
+/*
+ * Compile the query of a definition view, as its owner sees it.  The caller
+ * runs as the owner, with the fixed search_path, and holds locks on the view.
+ * Takes AccessShareLock on the relations of the query.  Result and all it
+ * points to live in CurrentMemoryContext.  Never raises an error for a query
+ * that is merely not differentiable: see program_reason().
+ */
+extern DeltaProgram *program_compile(Oid defview);
+
+/* NULL if the query is maintained differentially, else construct and reason. */
+extern const char *program_reason(const DeltaProgram *program);
+
+/*
+ * True if the result may change without any captured change: functions that
+ * are not immutable, sources that cannot be captured, row security.
+ */
+extern bool program_always_recompute(const DeltaProgram *program);
+extern bool program_is_volatile(const DeltaProgram *program);
+
+extern List *program_sources(const DeltaProgram *program);	/* of ProgramSource *, distinct */
+extern List *program_layout(const DeltaProgram *program);	/* of LayoutColumn *, hidden last */
+extern const Identity *program_identity(const DeltaProgram *program);
+
+/*
+ * Compute and apply the delta of the windows.  windows[i] belongs to the i-th
+ * member of program_sources().  st is open with RowExclusiveLock; the active
+ * snapshot is the refresh's.  Uses SPI, which the caller has connected.
+ */
+extern void program_run_delta(DeltaProgram *program, Relation st,
+							  ChangeWindow *windows, Snapshot snapshot,
+							  ApplyCounts *counts);
+
+/* Oids of all relations, views too, whose change may change the program. */
+extern List *program_watched(const DeltaProgram *program);
+
+/*
+ * A hash of what the query means: its tree and the bodies of the functions in
+ * it.  Contents computed under one fingerprint cannot be carried on under
+ * another.
+ */
+extern uint64 program_fingerprint(const DeltaProgram *program);
+
+/* May a delta read pairs of rows that never existed together? */
+extern bool program_has_phantoms(const DeltaProgram *program,
+								 const ChangeWindow *windows);
+
+/* Drop the kept plans; the memory goes with its context. */
+extern void program_free(DeltaProgram *program);
+
+/* Descriptor and source columns of the windows of source i. */
+extern TupleDesc program_window_desc(const DeltaProgram *program, int source,
+									 const AttrNumber **attnums);
+extern bool program_needs_unit_weights(const DeltaProgram *program);
+
+/*
+ * Compute the whole result and apply its difference from the stored rows; fill
+ * by swap if the table has no pages.  In that case st is closed on return.
+ * Returns whether it was.
+ */
+extern bool program_run_full(DeltaProgram *program, Relation st,
+							 Snapshot snapshot, ApplyCounts *counts);
+
+/* Operator tree, rule and reason per stage, delta SQL, as text. */
+extern void program_explain(DeltaProgram *program, StringInfo out);
+
+#endif							/* PGT_PROGRAM_H */
