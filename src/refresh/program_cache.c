@@ -1,0 +1,244 @@
+/*-------------------------------------------------------------------------
+ *
+ * program_cache.c
+ *	  Keep compiled queries as long as nothing they were compiled from changes.
+ *
+ * An entry is invalidated by a relcache message about any relation of the
+ * query, views and partitions included, about the stream table or a buffer,
+ * and by any message about functions, operators or roles.  Messages are
+ * processed when a lock is taken, so an entry that is still valid after all
+ * its locks were taken is current.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "buffer/buffer.h"
+#include "capture/capture.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "refresh/program_cache.h"
+#include "storage/lmgr.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+static HTAB *programs = NULL;
+
+static void
+invalidate(CachedProgram *entry, void *arg)
+{
+	entry->valid = false;
+}
+
+static bool
+depends_on(const CachedProgram *entry, Oid relid)
+{
+	if (entry->relid == relid || entry->program == NULL ||
+		list_member_oid(program_watched(entry->program), relid))
+		return true;
+	for (int i = 0; i < entry->nsources; i++)
+		if (entry->sources[i].buffer == relid ||
+			list_member_oid(entry->sources[i].partitions, relid))
+			return true;
+	return false;
+}
+
+static void
+relcache_callback(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	CachedProgram *entry;
+
+	if (programs == NULL)
+		return;
+	hash_seq_init(&status, programs);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		if (!OidIsValid(relid) || depends_on(entry, relid))
+			invalidate(entry, NULL);
+}
+
+static void
+syscache_callback(Datum arg, int cacheid, uint32 hashvalue)
+{
+	relcache_callback(arg, InvalidOid);
+}
+
+static void
+lock_source(CachedSource *source)
+{
+	ListCell   *lc;
+
+	LockRelationOid(source->relid, AccessShareLock);
+	foreach(lc, source->partitions)
+		LockRelationOid(lfirst_oid(lc), AccessShareLock);
+	if (OidIsValid(source->buffer))
+		LockRelationOid(source->buffer, AccessShareLock);
+}
+
+static void
+lock_sources(CachedProgram *entry)
+{
+	ListCell   *lc;
+
+	foreach(lc, program_watched(entry->program))
+		LockRelationOid(lfirst_oid(lc), AccessShareLock);
+	for (int i = 0; i < entry->nsources; i++)
+		lock_source(&entry->sources[i]);
+}
+
+/* What a refresh must know of one source beyond the program. */
+static void
+load_source(CachedProgram *entry, ProgramSource *from, CachedSource *source)
+{
+	ChangeTracking *tracking = NULL;
+
+	source->relid = from->relid;
+	source->partitions = NIL;
+	if (get_rel_relkind(from->relid) == RELKIND_PARTITIONED_TABLE)
+		source->partitions = find_all_inheritors(from->relid, AccessShareLock, NULL);
+	if (from->uncapturable != NULL)
+		return;
+
+	tracking = change_tracking_read(from->relid);
+	if (tracking == NULL)
+	{
+		entry->capture_problem = psprintf("changes of source \"%s\" were not captured",
+										  get_rel_name(from->relid));
+		return;
+	}
+	strlcpy(source->stable_name, tracking->source.stable_name,
+			sizeof(source->stable_name));
+	source->buffer = buffer_relid(source->stable_name);
+	if (OidIsValid(source->buffer))
+		LockRelationOid(source->buffer, AccessShareLock);
+	if (entry->capture_problem == NULL)
+		entry->capture_problem = OidIsValid(source->buffer) ?
+			capture_check(tracking) :
+			psprintf("the change buffer of source \"%s\" is gone",
+					 get_rel_name(from->relid));
+}
+
+static void
+discard(CachedProgram *entry)
+{
+	if (entry->program != NULL)
+		program_free(entry->program);
+	entry->program = NULL;
+	entry->nsources = 0;
+	entry->sources = NULL;
+	entry->capture_problem = NULL;
+	if (entry->context != NULL)
+		MemoryContextDelete(entry->context);
+	entry->context = NULL;
+}
+
+static void
+compile(CachedProgram *entry, const StreamTable *st)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "pg_trickle program",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+	int			i = 0;
+	ListCell   *lc;
+
+	discard(entry);
+	old = MemoryContextSwitchTo(context);
+	entry->program = program_compile(st->defview);
+	entry->defview = st->defview;
+	entry->sources = palloc0(sizeof(CachedSource) *
+							 (list_length(program_sources(entry->program)) + 1));
+	foreach(lc, program_sources(entry->program))
+	{
+		load_source(entry, lfirst(lc), &entry->sources[i++]);
+		entry->nsources = i;
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextSetParent(context, CacheMemoryContext);
+	entry->context = context;
+}
+
+static CachedProgram *
+find_entry(Oid relid)
+{
+	CachedProgram *entry;
+	bool		found;
+
+	if (programs == NULL)
+	{
+		HASHCTL		ctl = {
+			.keysize = sizeof(Oid),
+			.entrysize = sizeof(CachedProgram),
+			.hcxt = TopMemoryContext
+		};
+
+		programs = hash_create("pg_trickle programs", 64, &ctl,
+							   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	entry = hash_search(programs, &relid, HASH_ENTER, &found);
+	if (!found)
+	{
+		memset(entry, 0, sizeof(CachedProgram));
+		entry->relid = relid;
+	}
+	return entry;
+}
+
+CachedProgram *
+program_cache_get(const StreamTable *st)
+{
+	CachedProgram *entry = find_entry(st->relid);
+
+	for (;;)
+	{
+		if (entry->valid && entry->defview == st->defview)
+		{
+			lock_sources(entry);
+			if (entry->valid)
+				return entry;
+		}
+		/*
+		 * Messages that arrive while we compile clear the flag again, and
+		 * the loop compiles once more.  An error leaves no program behind.
+		 */
+		entry->valid = false;
+		discard(entry);
+		entry->valid = true;
+		PG_TRY();
+		{
+			compile(entry, st);
+		}
+		PG_CATCH();
+		{
+			entry->program = NULL;
+			entry->context = NULL;
+			entry->nsources = 0;
+			entry->valid = false;
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
+	}
+}
+
+void
+program_cache_forget(Oid relid)
+{
+	CachedProgram *entry = find_entry(relid);
+
+	entry->valid = false;
+	discard(entry);
+	hash_search(programs, &relid, HASH_REMOVE, NULL);
+}
+
+void
+program_cache_init(void)
+{
+	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, syscache_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(OPEROID, syscache_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, syscache_callback, (Datum) 0);
+}

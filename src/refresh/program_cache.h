@@ -1,0 +1,47 @@
+/*-------------------------------------------------------------------------
+ *
+ * program_cache.h
+ *	  Compiled queries of the stream tables this backend refreshes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGT_PROGRAM_CACHE_H
+#define PGT_PROGRAM_CACHE_H
+
+#include "pgt.h"
+#include "delta/program.h"
+
+/* A source as a refresh needs it, in the order of program_sources(). */
+typedef struct CachedSource
+{
+	Oid			relid;
+	char		stable_name[PGT_STABLE_NAME_LEN + 1];
+	Oid			buffer;			/* InvalidOid if it is not captured */
+	List	   *partitions;		/* oids */
+} CachedSource;
+
+typedef struct CachedProgram
+{
+	Oid			relid;			/* hash key: the stream table */
+	bool		valid;
+	MemoryContext context;
+	Oid			defview;
+	DeltaProgram *program;
+	int			nsources;
+	CachedSource *sources;
+	char	   *capture_problem;	/* a source's triggers are not in place */
+} CachedProgram;
+
+/*
+ * The program of a stream table, compiled if needed, with AccessShareLock
+ * taken on every source and its partitions and buffers, to the end of the
+ * transaction.  The caller runs as the owner.
+ */
+extern CachedProgram *program_cache_get(const StreamTable *st);
+
+/* Forget what is known of a stream table. */
+extern void program_cache_forget(Oid relid);
+
+extern void program_cache_init(void);
+
+#endif							/* PGT_PROGRAM_CACHE_H */

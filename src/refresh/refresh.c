@@ -1,0 +1,534 @@
+/*-------------------------------------------------------------------------
+ *
+ * refresh.c
+ *	  One refresh: lock, snapshot, choose, run, record.
+ *
+ * The order of events is what makes a refresh exact:
+ *
+ *	1. The refresh lock, so that nobody else refreshes or redefines.
+ *	2. AccessShareLock on the sources, their partitions and buffers: TRUNCATE
+ *	   and rewriting ALTERs do not obey MVCC, the locks put them wholly before
+ *	   the snapshot or after this transaction.
+ *	3. Only now the snapshot S.
+ *	4. The row of the stream table must be, under S, the newest one.  In READ
+ *	   COMMITTED it always is; at the higher levels S may be older than the
+ *	   last refresh, and going on would apply changes twice.
+ *	5. Windows, base tables and victims are all read at S.
+ *	6. The new frontier, which is S, is written in the same transaction.
+ *
+ * Locks are kept to the end of the transaction.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "buffer/buffer.h"
+#include "capture/capture.h"
+#include "delta/program.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "refresh/program_cache.h"
+#include "refresh/refresh.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+typedef enum ActionKind
+{
+	ACTION_NONE,
+	ACTION_DIFFERENTIAL,
+	ACTION_FULL,
+	ACTION_REINITIALIZE
+} ActionKind;
+
+static const char *const action_names[] = {
+	[ACTION_NONE] = "NO_DATA",
+	[ACTION_DIFFERENTIAL] = "DIFFERENTIAL",
+	[ACTION_FULL] = "FULL",
+	[ACTION_REINITIALIZE] = "REINITIALIZE"
+};
+
+/* Everything one refresh knows. */
+typedef struct Refresh
+{
+	MemoryContext context;		/* lives as long as this */
+	StreamTable *st;
+	Relation	rel;
+	CachedProgram *cached;
+	DeltaProgram *program;
+	Snapshot	snapshot;
+	Relation   *buffers;		/* per source, NULL if not captured */
+	ChangeWindow *windows;		/* per source */
+	bool		windows_read;
+	ActionKind	action;
+	const char *reason;
+	RefreshOutcome outcome;
+	ApplyCounts counts;
+} Refresh;
+
+/* Set while a refresh runs in this backend: its query must not start another. */
+static bool refreshing = false;
+
+static void
+refresh_error_context(void *arg)
+{
+	errcontext("refresh of stream table \"%s\"", (char *) arg);
+}
+
+/*
+ * The rows that a statement in progress has written are visible, but its
+ * AFTER triggers have not captured them yet.
+ */
+static void
+check_not_in_use(Oid relid)
+{
+	Relation	rel = table_open(relid, NoLock);
+	int			expected = rel->rd_isnailed ? 2 : 1;
+
+	if (rel->rd_refcnt != expected)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("cannot refresh while source \"%s\" is used by a running statement of this session",
+						RelationGetRelationName(rel)),
+				 errdetail("The changes of that statement are not captured before it ends."),
+				 errhint("Refresh in a statement of its own.")));
+	table_close(rel, NoLock);
+}
+
+static void
+check_sources_not_in_use(const CachedProgram *cached)
+{
+	for (int i = 0; i < cached->nsources; i++)
+	{
+		ListCell   *lc;
+
+		check_not_in_use(cached->sources[i].relid);
+		foreach(lc, cached->sources[i].partitions)
+			if (lfirst_oid(lc) != cached->sources[i].relid)
+				check_not_in_use(lfirst_oid(lc));
+	}
+}
+
+/* Why what is captured may not be what the query needs, or NULL. */
+static const char *
+tracking_problem(const Refresh *r)
+{
+	if (r->cached->capture_problem != NULL)
+		return pstrdup(r->cached->capture_problem);
+	if (r->st->frontier != NULL &&
+		r->st->frontier->query != program_fingerprint(r->program))
+		return "the meaning of its query changed";
+	return NULL;
+}
+
+/*
+ * Compile, lock the sources, and make sure that their changes are captured; if
+ * they were not, the contents start afresh.
+ */
+static void
+load_program(Refresh *r)
+{
+	r->cached = program_cache_get(r->st);
+	r->program = r->cached->program;
+	r->reason = tracking_problem(r);
+	if (r->reason == NULL)
+		return;
+
+	r->action = ACTION_REINITIALIZE;
+	refresh_track(r->st->pgt_id, r->program, pgt_relation_owner(r->st->relid));
+	program_cache_forget(r->st->relid);
+	r->cached = program_cache_get(r->st);
+	r->program = r->cached->program;
+	if (r->cached->capture_problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("changes of a source of stream table \"%s\" cannot be captured",
+						r->st->name),
+				 errdetail("%s.", r->cached->capture_problem),
+				 errhint("Recreate the stream table with pgtrickle.create_or_replace_stream_table().")));
+}
+
+static void
+open_buffers(Refresh *r)
+{
+	int			n = r->cached->nsources;
+
+	r->buffers = palloc0(sizeof(Relation) * (n + 1));
+	r->windows = palloc0(sizeof(ChangeWindow) * (n + 1));
+	for (int i = 0; i < n; i++)
+		if (OidIsValid(r->cached->sources[i].buffer))
+			r->buffers[i] = table_open(r->cached->sources[i].buffer, AccessShareLock);
+}
+
+static void
+close_buffers(Refresh *r)
+{
+	for (int i = 0; i < r->cached->nsources; i++)
+		if (r->buffers[i] != NULL)
+			table_close(r->buffers[i], NoLock);
+}
+
+/* Push S, and refuse to work on a state of the stream table that is past. */
+static void
+take_snapshot(Refresh *r)
+{
+	StreamTable *seen;
+
+	r->outcome.data_timestamp = GetCurrentTimestamp();
+	PushCopiedSnapshot(GetTransactionSnapshot());
+	UpdateActiveSnapshotCommandId();
+	r->snapshot = GetActiveSnapshot();
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	seen = stream_table_read(r->st->relid, r->snapshot);
+	if (seen == NULL || !ItemPointerEquals(&seen->tid, &r->st->tid))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent refresh of stream table \"%s\"",
+						r->st->name),
+				 errhint("Retry the transaction.")));
+}
+
+static const SourceFrontier *
+source_frontier(const Refresh *r, int i)
+{
+	if (r->st->frontier == NULL || r->buffers[i] == NULL)
+		return NULL;
+	return frontier_lookup(r->st->frontier, r->cached->sources[i].stable_name);
+}
+
+static bool
+has_changes(const Refresh *r)
+{
+	for (int i = 0; i < r->cached->nsources; i++)
+		if (r->buffers[i] != NULL &&
+			buffer_has_changes(r->buffers[i], source_frontier(r, i), r->snapshot))
+			return true;
+	return false;
+}
+
+/* Why the stored contents cannot be carried on, or NULL. */
+static const char *
+reinitialize_reason(const Refresh *r)
+{
+	const Frontier *frontier = r->st->frontier;
+
+	if (r->st->needs_reinit)
+		return r->st->reinit_reason ? r->st->reinit_reason : "reinitialization was asked for";
+	if (frontier == NULL)
+		return "it has no frontier";
+	if (!frontier_is_local(frontier))
+		return "it was restored from another cluster or database";
+	for (int i = 0; i < r->cached->nsources; i++)
+		if (r->buffers[i] != NULL && source_frontier(r, i) == NULL)
+			return "a source is new to it";
+	return NULL;
+}
+
+static void
+set_action(Refresh *r, ActionKind action, const char *reason)
+{
+	r->action = action;
+	r->reason = reason ? MemoryContextStrdup(r->context, reason) : NULL;
+}
+
+static void
+choose_action(Refresh *r, const char *full_reason)
+{
+	const char *reinit;
+
+	if (!r->st->is_populated)
+	{
+		set_action(r, ACTION_FULL, "first refresh");
+		return;
+	}
+	if (r->action == ACTION_REINITIALIZE)
+		return;
+	reinit = reinitialize_reason(r);
+	if (reinit != NULL)
+		set_action(r, ACTION_REINITIALIZE, reinit);
+	else if (full_reason != NULL)
+		set_action(r, ACTION_FULL, full_reason);
+	else if (program_always_recompute(r->program))
+		set_action(r, ACTION_FULL, program_reason(r->program));
+	else if (!has_changes(r))
+		set_action(r, ACTION_NONE, NULL);
+	else if (r->st->mode == REFRESH_MODE_FULL)
+		set_action(r, ACTION_FULL, "its refresh mode is FULL");
+	else if (program_reason(r->program) != NULL)
+	{
+		if (r->st->mode == REFRESH_MODE_DIFFERENTIAL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot refresh stream table \"%s\" differentially",
+							r->st->name),
+					 errdetail("The query cannot be maintained so: %s.",
+							   program_reason(r->program)),
+					 errhint("Set its refresh mode to AUTO or FULL with pgtrickle.alter_stream_table().")));
+		set_action(r, ACTION_FULL, program_reason(r->program));
+	}
+	else
+		set_action(r, ACTION_DIFFERENTIAL, NULL);
+}
+
+static void
+read_windows(Refresh *r)
+{
+	for (int i = 0; i < r->cached->nsources; i++)
+	{
+		const AttrNumber *attnums;
+		TupleDesc	desc = program_window_desc(r->program, i, &attnums);
+
+		buffer_read_window(r->buffers[i], source_frontier(r, i), r->snapshot,
+						   desc, attnums, program_needs_unit_weights(r->program),
+						   &r->windows[i]);
+		r->outcome.changes += r->windows[i].nchanges;
+		if (r->windows[i].has_marker)
+			set_action(r, ACTION_REINITIALIZE,
+					   psprintf("source \"%s\" was truncated",
+								get_rel_name(r->cached->sources[i].relid)));
+	}
+}
+
+static void
+run_full(Refresh *r)
+{
+	memset(&r->counts, 0, sizeof(r->counts));
+	if (program_run_full(r->program, r->rel, r->snapshot, &r->counts))
+		r->rel = NULL;
+}
+
+/*
+ * Run the delta.  Where it may evaluate an expression on a pair of rows that
+ * never existed together, a data error says nothing about the query: undo, and
+ * recompute.  Errors of the query itself come back from that.
+ */
+static void
+run_delta(Refresh *r)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	if (!program_has_phantoms(r->program, r->windows))
+	{
+		program_run_delta(r->program, r->rel, r->windows, r->snapshot, &r->counts);
+		return;
+	}
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		SPI_connect();
+		PushActiveSnapshot(r->snapshot);
+		program_run_delta(r->program, r->rel, r->windows, r->snapshot, &r->counts);
+		PopActiveSnapshot();
+		SPI_finish();
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		set_action(r, ACTION_FULL,
+				   psprintf("a data error on rows that never existed together: %s",
+							error->message));
+	}
+	PG_END_TRY();
+}
+
+static void
+run_action(Refresh *r)
+{
+	SPI_connect();
+	if (r->action == ACTION_DIFFERENTIAL)
+		read_windows(r);
+	if (r->action == ACTION_DIFFERENTIAL)
+		run_delta(r);
+	if (r->action != ACTION_DIFFERENTIAL)
+		run_full(r);
+	SPI_finish();
+}
+
+static Frontier *
+new_frontier(const Refresh *r)
+{
+	SourceIdentifier *sources = palloc0(sizeof(SourceIdentifier) * (r->cached->nsources + 1));
+	int			n = 0;
+	Frontier   *frontier;
+
+	for (int i = 0; i < r->cached->nsources; i++)
+		if (r->buffers[i] != NULL)
+		{
+			sources[n].oid = r->cached->sources[i].relid;
+			strlcpy(sources[n++].stable_name, r->cached->sources[i].stable_name,
+					sizeof(sources[0].stable_name));
+		}
+	frontier = frontier_at(r->snapshot, n, sources);
+	frontier->query = program_fingerprint(r->program);
+	return frontier;
+}
+
+static void
+record(Refresh *r)
+{
+	RefreshOutcome *outcome = &r->outcome;
+
+	outcome->action = action_names[r->action];
+	outcome->reason = r->reason;
+	outcome->frontier = new_frontier(r);
+	outcome->end_time = GetCurrentTimestamp();
+	outcome->rows_inserted = r->counts.inserted;
+	outcome->rows_updated = r->counts.updated;
+	outcome->rows_deleted = r->counts.deleted;
+	stream_table_refreshed(r->st, outcome);
+}
+
+static RefreshResult
+refresh_as_owner(Refresh *r, const char *full_reason)
+{
+	load_program(r);
+	check_sources_not_in_use(r->cached);
+	open_buffers(r);
+	r->rel = table_open(r->st->relid, RowExclusiveLock);
+	take_snapshot(r);
+
+	choose_action(r, full_reason);
+	if (r->action != ACTION_NONE)
+	{
+		run_action(r);
+		record(r);
+	}
+	PopActiveSnapshot();
+	if (r->rel != NULL)
+		table_close(r->rel, NoLock);
+	close_buffers(r);
+	return r->action == ACTION_NONE ? REFRESH_NO_DATA : REFRESH_DONE;
+}
+
+static StreamTable *
+read_definition(Oid relid)
+{
+	StreamTable *st = stream_table_read(relid, NULL);
+
+	if (st == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("stream table with oid %u does not exist any more", relid)));
+	if (!OidIsValid(st->defview))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("stream table \"%s\" has lost its definition", st->name),
+				 errdetail("A source that its query read was dropped with CASCADE."),
+				 errhint("Give it a new query with pgtrickle.create_or_replace_stream_table(), or drop it with pgtrickle.drop_stream_table().")));
+	return st;
+}
+
+RefreshResult
+refresh_run(Oid relid, bool wait, const char *full_reason)
+{
+	Refresh		r = {0};
+	OwnerContext owner;
+	ErrorContextCallback context;
+	RefreshResult result;
+	MemoryContext refresh_context;
+	MemoryContext old;
+
+	PreventCommandDuringRecovery("refresh of a stream table");
+	if (refreshing)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("cannot refresh a stream table from within a refresh"),
+				 errhint("Remove the call from the query's functions and from the triggers on the stream table.")));
+	if (!stream_table_lock(relid, wait))
+		return REFRESH_BUSY;
+
+	refresh_context = AllocSetContextCreate(CurrentMemoryContext,
+											"pg_trickle refresh",
+											ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(refresh_context);
+	r.context = refresh_context;
+	r.outcome.start_time = GetCurrentTimestamp();
+	r.st = read_definition(relid);
+
+	context.callback = refresh_error_context;
+	context.arg = quote_qualified_identifier(r.st->schema, r.st->name);
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+
+	refreshing = true;
+	PG_TRY();
+	{
+		owner_context_enter(&owner, pgt_relation_owner(relid));
+		result = refresh_as_owner(&r, full_reason);
+		owner_context_leave(&owner);
+	}
+	PG_FINALLY();
+	{
+		refreshing = false;
+	}
+	PG_END_TRY();
+
+	error_context_stack = context.previous;
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(refresh_context);
+	CommandCounterIncrement();
+	return result;
+}
+
+bool
+refresh_has_pending(const StreamTable *st)
+{
+	bool		pushed = !ActiveSnapshotSet();
+	bool		pending = false;
+	ListCell   *lc;
+
+	if (!st->is_populated || st->frontier == NULL)
+		return true;
+	if (pushed)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	foreach(lc, dependency_read(st->pgt_id))
+	{
+		Dependency *dep = lfirst(lc);
+		const SourceFrontier *since;
+		Oid			buffer;
+		Relation	rel;
+
+		if (!dep->captured || pending)
+			continue;
+		since = frontier_lookup(st->frontier, dep->stable_name);
+		buffer = buffer_relid(dep->stable_name);
+		rel = OidIsValid(buffer) ? try_table_open(buffer, AccessShareLock) : NULL;
+		if (since == NULL || rel == NULL)
+			pending = true;
+		else
+			pending = buffer_has_changes(rel, since, GetActiveSnapshot());
+		if (rel != NULL)
+			table_close(rel, AccessShareLock);
+	}
+	if (pushed)
+		PopActiveSnapshot();
+	return pending;
+}
+
+void
+refresh_init(void)
+{
+	program_cache_init();
+}

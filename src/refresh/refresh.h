@@ -1,0 +1,65 @@
+/*-------------------------------------------------------------------------
+ *
+ * refresh.h
+ *	  One refresh as one transaction: lock, snapshot, choose, run, record.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGT_REFRESH_H
+#define PGT_REFRESH_H
+
+#include "pgt.h"
+#include "catalog/catalog.h"
+
+typedef enum RefreshResult
+{
+	REFRESH_NO_DATA,			/* nothing had changed; nothing was written */
+	REFRESH_DONE,
+	REFRESH_BUSY				/* wait was false and somebody else refreshes it */
+} RefreshResult;
+
+/*
+ * Refresh a stream table inside the current transaction, as its owner.
+ *
+ * The stream table equals its query at the snapshot that this call takes after
+ * its locks.  Locks to the end of the transaction: the refresh lock;
+ * AccessShareLock on sources and their partitions; RowExclusiveLock on the
+ * stream table.  full: recompute even where a delta would do, with the reason.
+ * Rights were checked by the caller.  Errors travel up.
+ */
+extern RefreshResult refresh_run(Oid relid, bool wait, const char *full_reason);
+
+/*
+ * Is there a change that the next refresh would consume (or must it recompute
+ * anyway)?  Newest committed state; a hint, not a promise.
+ */
+extern bool refresh_has_pending(const StreamTable *st);
+
+struct DeltaProgram;
+
+/*
+ * Replace what is recorded of a stream table's sources by what its program
+ * reads, and have their changes captured.  Waits until no writer of a source
+ * is open, in the order of oids.  Sources that it alone used are released.
+ * Raises ERRCODE_INSUFFICIENT_PRIVILEGE if the owner lacks TRIGGER on one.
+ */
+extern void refresh_track(int64 pgt_id, const struct DeltaProgram *program,
+						  Oid owner);
+
+/*
+ * Run code as the stream table's owner under SECURITY_RESTRICTED_OPERATION,
+ * with search_path = pg_catalog, pg_temp and the settings that decide how
+ * values print pinned.  Undone by owner_context_leave(), or by an abort.
+ */
+typedef struct OwnerContext
+{
+	Oid			save_userid;
+	int			save_sec_context;
+	int			guc_level;
+} OwnerContext;
+extern void owner_context_enter(OwnerContext *ctx, Oid owner);
+extern void owner_context_leave(OwnerContext *ctx);
+
+extern void refresh_init(void);
+
+#endif							/* PGT_REFRESH_H */
