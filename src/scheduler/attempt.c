@@ -1,0 +1,238 @@
+/*-------------------------------------------------------------------------
+ *
+ * attempt.c
+ *	  One refresh by the scheduler, and what follows from its result.
+ *
+ * A failure is recorded in a transaction after the one that failed.  Errors
+ * that pass by themselves (deadlock, lock timeout, a full disk) are retried
+ * without counting towards suspension, since the query is not at fault.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pgt.h"
+
+#include "common/pg_prng.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "catalog/catalog.h"
+#include "refresh/refresh.h"
+#include "scheduler/worker.h"
+
+#define BUSY_FIRST_US			(10 * US_PER_MS)
+#define BUSY_LAST_US			US_PER_S
+#define TRANSIENT_FIRST_US		(100 * US_PER_MS)
+#define TRANSIENT_LAST_US		(10 * US_PER_S)
+#define FAILURE_FIRST_US		US_PER_S
+#define FAILURE_LAST_US			(60 * US_PER_S)
+
+typedef struct Attempt
+{
+	ScheduledTable *table;
+	bool		gone;			/* the relation does not exist any more */
+	RefreshResult result;
+} Attempt;
+
+typedef struct Failure
+{
+	ScheduledTable *table;
+	TimestampTz start_time;
+	const char *message;
+	const char *sqlstate;
+	bool		suspended;
+} Failure;
+
+/* first, 2 first, 4 first ... last; a tenth of jitter parts what failed together. */
+static int64
+back_off_us(int times, int64 first, int64 last)
+{
+	int64		delay = first;
+
+	for (int i = 1; i < times && delay < last; i++)
+		delay *= 2;
+	delay = Min(delay, last);
+	return delay * (0.9 + 0.2 * pg_prng_double(&pg_global_prng_state));
+}
+
+static bool
+error_is_transient(int sqlerrcode)
+{
+	return ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_TRANSACTION_ROLLBACK ||
+		ERRCODE_TO_CATEGORY(sqlerrcode) == ERRCODE_INSUFFICIENT_RESOURCES ||
+		sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		sqlerrcode == ERRCODE_QUERY_CANCELED;
+}
+
+static void
+refresh_task(void *arg)
+{
+	Attempt    *attempt = arg;
+	Oid			relid = attempt->table->relid;
+
+	attempt->gone = !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
+	if (!attempt->gone)
+		attempt->result = refresh_run(relid, false, NULL);
+}
+
+static void
+failure_task(void *arg)
+{
+	Failure    *failure = arg;
+	ScheduledTable *table = failure->table;
+	const char *action;
+
+	if (table->needs_reinit)
+		action = "REINITIALIZE";
+	else if (table->mode == REFRESH_MODE_FULL || !table->is_populated)
+		action = "FULL";
+	else
+		action = "DIFFERENTIAL";
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	failure->suspended = stream_table_failed(table->relid, action,
+											 failure->start_time,
+											 failure->message,
+											 failure->sqlstate);
+	PopActiveSnapshot();
+}
+
+static void
+log_failure(const ScheduledTable *table, const ErrorData *error)
+{
+	ereport(LOG,
+			(errcode(error->sqlerrcode),
+			 errmsg("refresh of stream table %s failed: %s",
+					table->name, error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
+			 error->hint ? errhint("%s", error->hint) : 0));
+}
+
+static void
+record_failure(ScheduledTable *table, const ErrorData *error)
+{
+	Failure		failure = {
+		.table = table,
+		.start_time = table->started_at,
+		.message = error->message,
+		.sqlstate = unpack_sql_state(error->sqlerrcode),
+	};
+
+	if (error->detail)
+		failure.message = psprintf("%s (%s)", error->message, error->detail);
+
+	if (!worker_try_log("recording a failed refresh", failure_task, &failure))
+		return;
+
+	if (failure.suspended)
+	{
+		table->status = STREAM_TABLE_SUSPENDED;
+		ereport(LOG,
+				(errmsg("stream table %s is suspended", table->name),
+				 errdetail("Its refresh failed %d times in a row.",
+						   pgt_max_consecutive_errors),
+				 errhint("Mend the cause and call resume_stream_table().")));
+	}
+	else
+		table->status = STREAM_TABLE_ERROR;
+}
+
+static void
+refresh_failed(ScheduledTable *table, const ErrorData *error)
+{
+	int64		delay;
+
+	table->dirty = true;
+	table->ended_at = GetCurrentTimestamp();
+	log_failure(table, error);
+
+	if (error_is_transient(error->sqlerrcode))
+		delay = back_off_us(++table->transients,
+							TRANSIENT_FIRST_US, TRANSIENT_LAST_US);
+	else
+	{
+		int64		first = Max(FAILURE_FIRST_US, table->schedule_us);
+
+		record_failure(table, error);
+		delay = back_off_us(++table->failures, first,
+							Max(first, FAILURE_LAST_US));
+	}
+	table->retry_at = table->ended_at + delay;
+}
+
+static void
+refresh_busy(ScheduledTable *table)
+{
+	table->dirty = true;
+	table->ended_at = GetCurrentTimestamp();
+	table->retry_at = table->ended_at +
+		back_off_us(++table->busy, BUSY_FIRST_US, BUSY_LAST_US);
+}
+
+static void
+refresh_succeeded(ScheduledTable *table, RefreshResult result)
+{
+	table->ended_at = GetCurrentTimestamp();
+	table->retry_at = 0;
+	table->failures = table->transients = table->busy = 0;
+	table->is_populated = true;
+	table->needs_reinit = false;
+
+	if (result == REFRESH_NO_DATA)
+		return;
+
+	table->status = STREAM_TABLE_ACTIVE;
+	table->unpruned++;
+	for (int i = 0; i < table->nsources; i++)
+		trim_suggest(table->sources[i]);
+}
+
+/*
+ * Nothing was known to have changed: if the refresh did something all the
+ * same, the next one may as well.  A change that came just then proves
+ * nothing.
+ */
+static void
+learn(ScheduledTable *table, RefreshResult result, DatabaseSlot *slot)
+{
+	queue_notice_changes(slot);
+	if (table->dirty)
+		return;
+	table->probed = true;
+	table->recompute = table->uncaptured || result == REFRESH_DONE;
+}
+
+static void
+table_gone(ScheduledTable *table)
+{
+	table->retry_at = GetCurrentTimestamp() +
+		back_off_us(++table->failures, FAILURE_FIRST_US, FAILURE_LAST_US);
+}
+
+bool
+refresh_attempt(ScheduledTable *table, DatabaseSlot *slot)
+{
+	Attempt		attempt = {.table = table};
+	bool		had_reason = table->dirty || !table->is_populated || table->needs_reinit;
+	ErrorData  *error;
+
+	table->started_at = GetCurrentTimestamp();
+	queue_take_changes(table, slot);
+	error = worker_try(psprintf("refreshing stream table %s", table->name),
+					   refresh_task, &attempt);
+
+	if (error)
+		refresh_failed(table, error);
+	else if (attempt.gone)
+		table_gone(table);
+	else if (attempt.result == REFRESH_BUSY)
+		refresh_busy(table);
+	else
+	{
+		refresh_succeeded(table, attempt.result);
+		if (!had_reason)
+			learn(table, attempt.result, slot);
+	}
+
+	return !attempt.gone;
+}

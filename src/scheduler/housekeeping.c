@@ -1,0 +1,216 @@
+/*-------------------------------------------------------------------------
+ *
+ * housekeeping.c
+ *	  What a worker does besides refreshing: trim change buffers, prune the
+ *	  history.
+ *
+ * A buffer is looked at after a refresh that read it, at most once a second,
+ * and trimmed if it is worth it.  Trimming takes a lock that conflicts with
+ * writers, so it waits for that lock for no more than TRIM_WAIT_MS and backs
+ * off when it could not have it, or when a consumer still needs the rows.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pgt.h"
+
+#include "access/relation.h"
+#include "nodes/pg_list.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "buffer/buffer.h"
+#include "catalog/catalog.h"
+#include "scheduler/worker.h"
+
+#define TRIM_WAIT_MS		5
+#define TRIM_MIN_BLOCKS		((1024 * 1024) / BLCKSZ)
+#define TRIM_FIRST_US		US_PER_S
+#define TRIM_LAST_US		(60 * US_PER_S)
+
+#define PRUNE_REFRESHES		1000
+#define PRUNE_IDLE_US		(3600 * US_PER_S)
+
+typedef enum TrimResult
+{
+	TRIM_SMALL,					/* not worth it */
+	TRIM_DONE,
+	TRIM_NOT_YET
+} TrimResult;
+
+typedef struct TrimTarget
+{
+	SourceIdentifier source;
+	bool		suggested;
+	TimestampTz not_before;
+	int64		back_off_us;
+	TrimResult	result;
+} TrimTarget;
+
+static MemoryContext trim_context = NULL;
+static TrimTarget *targets = NULL;
+static int	ntargets = 0;
+
+static void
+carry_over(TrimTarget *target)
+{
+	for (int i = 0; i < ntargets; i++)
+	{
+		if (strcmp(targets[i].source.stable_name, target->source.stable_name) == 0)
+		{
+			target->suggested = targets[i].suggested;
+			target->not_before = targets[i].not_before;
+			target->back_off_us = targets[i].back_off_us;
+			return;
+		}
+	}
+}
+
+void
+trim_load(List *tracked)
+{
+	MemoryContext context;
+	TrimTarget *loaded;
+	int			nloaded = 0;
+	ListCell   *lc;
+
+	context = AllocSetContextCreate(TopMemoryContext, "pg_trickle buffers to trim",
+									ALLOCSET_SMALL_SIZES);
+	loaded = MemoryContextAllocZero(context, sizeof(TrimTarget) *
+									Max(list_length(tracked), 1));
+	foreach(lc, tracked)
+	{
+		TrimTarget *target = &loaded[nloaded++];
+
+		target->source = ((ChangeTracking *) lfirst(lc))->source;
+		target->suggested = true;
+		target->back_off_us = TRIM_FIRST_US;
+		carry_over(target);
+	}
+
+	if (trim_context)
+		MemoryContextDelete(trim_context);
+	trim_context = context;
+	targets = loaded;
+	ntargets = nloaded;
+}
+
+void
+trim_suggest(Oid source)
+{
+	for (int i = 0; i < ntargets; i++)
+		if (targets[i].source.oid == source)
+			targets[i].suggested = true;
+}
+
+TimestampTz
+trim_due(void)
+{
+	TimestampTz due = DT_NOEND;
+
+	for (int i = 0; i < ntargets; i++)
+		if (targets[i].suggested)
+			due = Min(due, targets[i].not_before);
+	return due;
+}
+
+/* Does not stand in the way of the trimming that may follow. */
+static BlockNumber
+buffer_blocks(const SourceIdentifier *source)
+{
+	Oid			relid = buffer_relid(source->stable_name);
+	Relation	buffer;
+	BlockNumber blocks;
+
+	if (!OidIsValid(relid))
+		return 0;
+	if (!ConditionalLockRelationOid(relid, AccessShareLock))
+		return 0;
+	buffer = try_relation_open(relid, NoLock);
+	if (buffer == NULL)
+	{
+		UnlockRelationOid(relid, AccessShareLock);
+		return 0;
+	}
+	blocks = RelationGetNumberOfBlocks(buffer);
+	relation_close(buffer, AccessShareLock);
+	return blocks;
+}
+
+static void
+trim_task(void *arg)
+{
+	TrimTarget *target = arg;
+
+	if (buffer_blocks(&target->source) <= TRIM_MIN_BLOCKS)
+		target->result = TRIM_SMALL;
+	else if (buffer_trim(&target->source, TRIM_WAIT_MS))
+		target->result = TRIM_DONE;
+	else
+		target->result = TRIM_NOT_YET;
+}
+
+static void
+trim_one(TrimTarget *target, TimestampTz now)
+{
+	target->result = TRIM_NOT_YET;
+	worker_try_log("trimming a change buffer", trim_task, target);
+
+	if (target->result == TRIM_NOT_YET)
+		target->back_off_us = Min(target->back_off_us * 2, TRIM_LAST_US);
+	else
+	{
+		target->suggested = false;
+		target->back_off_us = TRIM_FIRST_US;
+	}
+	target->not_before = now + target->back_off_us;
+}
+
+void
+trim_run(TimestampTz now)
+{
+	for (int i = 0; i < ntargets; i++)
+		if (targets[i].suggested && targets[i].not_before <= now)
+			trim_one(&targets[i], now);
+}
+
+/* ---- history ---- */
+
+static void
+prune_task(void *arg)
+{
+	PushActiveSnapshot(GetTransactionSnapshot());
+	history_prune(((ScheduledTable *) arg)->pgt_id);
+	PopActiveSnapshot();
+}
+
+static void
+prune_one(ScheduledTable *table, TimestampTz now)
+{
+	table->unpruned = 0;
+	table->pruned_at = now;
+	worker_try_log("pruning the refresh history", prune_task, table);
+}
+
+void
+prune_history(ScheduledTable *table, TimestampTz now)
+{
+	if (table->unpruned >= PRUNE_REFRESHES)
+		prune_one(table, now);
+}
+
+/* Called about once a minute. */
+void
+prune_all_histories(TimestampTz now)
+{
+	for (int i = 0; i < queue_length(); i++)
+	{
+		ScheduledTable *table = queue_get(i);
+
+		if (table->unpruned > 0 || now - table->pruned_at >= PRUNE_IDLE_US)
+			prune_one(table, now);
+	}
+}

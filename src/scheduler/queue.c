@@ -1,0 +1,330 @@
+/*-------------------------------------------------------------------------
+ *
+ * queue.c
+ *	  Which stream table is due, and when.
+ *
+ * A schedule is a target of staleness, so a stream table is due
+ *
+ *		after a change					at	started_at + schedule
+ *		while not populated, or invalid	at	started_at + schedule
+ *		if it must be recomputed		at	started_at + max(schedule, 1 s)
+ *
+ * but not before retry_at, nor within REST_US of the end of its last refresh:
+ * without that rest, a worker that follows every commit takes a share of the
+ * processors that writers feel.
+ *
+ * Whether it must be recomputed without a change is known if a source is not
+ * captured.  Otherwise (a function of the query may not be immutable) it is
+ * learned, by one refresh when no change is known, from whether it found
+ * anything to do.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pgt.h"
+
+#include "nodes/pg_list.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "catalog/catalog.h"
+#include "scheduler/scheduler.h"
+#include "scheduler/worker.h"
+
+#define REST_US			US_PER_MS
+#define RECOMPUTE_US	US_PER_S
+
+static MemoryContext queue_context = NULL;
+static ScheduledTable *tables = NULL;
+static int	ntables = 0;
+
+/* The bits that were set, and noticed, and not taken since. */
+static uint32 noticed[CHANGE_WORDS];
+
+/* ---- reading the catalog ---- */
+
+static ScheduledTable *
+find_table(int64 pgt_id)
+{
+	for (int i = 0; i < ntables; i++)
+		if (tables[i].pgt_id == pgt_id)
+			return &tables[i];
+	return NULL;
+}
+
+static int64
+schedule_us(const StreamTable *st)
+{
+	int64		ms;
+
+	if (st->schedule && !schedule_try_parse_ms(st->schedule, &ms))
+		ereport(LOG,
+				(errmsg("invalid schedule \"%s\" of stream table \"%s.%s\"",
+						st->schedule, st->schema, st->name),
+				 errdetail("pg_trickle.default_schedule is used instead."),
+				 errhint("Set another schedule with alter_stream_table().")));
+	else if (st->schedule)
+		return ms * US_PER_MS;
+
+	return schedule_parse_ms(NULL) * US_PER_MS;
+}
+
+static void
+load_sources(ScheduledTable *table)
+{
+	List	   *dependencies = dependency_read(table->pgt_id);
+	ListCell   *lc;
+
+	table->nsources = 0;
+	table->sources = palloc(sizeof(Oid) * Max(list_length(dependencies), 1));
+	foreach(lc, dependencies)
+	{
+		Dependency *dependency = lfirst(lc);
+
+		if (dependency->captured)
+			table->sources[table->nsources++] = dependency->source;
+		else
+			table->uncaptured = true;
+	}
+
+	if (table->nsources == 0)
+		table->uncaptured = true;
+}
+
+static bool
+same_sources(const ScheduledTable *a, const ScheduledTable *b)
+{
+	return a->nsources == b->nsources &&
+		memcmp(a->sources, b->sources, sizeof(Oid) * a->nsources) == 0;
+}
+
+/*
+ * Keep what was learned, except that any change of the catalog may have
+ * changed the query.
+ */
+static void
+carry_over(ScheduledTable *table, const ScheduledTable *old)
+{
+	table->started_at = old->started_at;
+	table->ended_at = old->ended_at;
+	table->unpruned = old->unpruned;
+	table->pruned_at = old->pruned_at;
+
+	if (!same_sources(table, old))
+		return;
+
+	table->dirty = old->dirty;
+	table->busy = old->busy;
+	if (old->status != STREAM_TABLE_SUSPENDED)
+	{
+		table->retry_at = old->retry_at;
+		table->failures = old->failures;
+		table->transients = old->transients;
+	}
+	if (table->is_populated && !table->needs_reinit)
+		table->recompute = table->recompute || old->recompute;
+}
+
+static void
+load_table(ScheduledTable *table, const StreamTable *st)
+{
+	ScheduledTable *old = find_table(st->pgt_id);
+
+	memset(table, 0, sizeof(*table));
+	table->pgt_id = st->pgt_id;
+	table->relid = st->relid;
+	table->name = quote_qualified_identifier(st->schema, st->name);
+	table->mode = st->mode;
+	table->status = st->status;
+	table->is_populated = st->is_populated;
+	table->needs_reinit = st->needs_reinit;
+	table->schedule_us = schedule_us(st);
+	load_sources(table);
+
+	table->dirty = true;
+	table->recompute = table->uncaptured;
+	table->probed = table->uncaptured;
+	if (old)
+		carry_over(table, old);
+}
+
+static void
+queue_load_task(void *arg)
+{
+	bool	   *exists = arg;
+	MemoryContext context;
+	MemoryContext save;
+	ScheduledTable *loaded;
+	int			nloaded = 0;
+	List	   *list;
+	ListCell   *lc;
+
+	*exists = pgt_extension_exists();
+	if (!*exists)
+		return;
+
+	list = stream_table_read_all();
+	context = AllocSetContextCreate(CurrentMemoryContext, "pg_trickle queue",
+									ALLOCSET_DEFAULT_SIZES);
+	save = MemoryContextSwitchTo(context);
+	loaded = palloc(sizeof(ScheduledTable) * Max(list_length(list), 1));
+	foreach(lc, list)
+		load_table(&loaded[nloaded++], lfirst(lc));
+	MemoryContextSwitchTo(save);
+
+	trim_load(change_tracking_read_all());
+
+	MemoryContextSetParent(context, TopMemoryContext);
+	if (queue_context)
+		MemoryContextDelete(queue_context);
+	queue_context = context;
+	tables = loaded;
+	ntables = nloaded;
+}
+
+bool
+queue_load(void)
+{
+	bool		exists = true;
+
+	/* if it cannot be read now, go on with what is known */
+	worker_try_log("reading the list of stream tables", queue_load_task, &exists);
+	return exists;
+}
+
+/* ---- changes ---- */
+
+static inline uint32
+bit_mask(Oid source)
+{
+	return (uint32) 1 << (change_bit(source) % 32);
+}
+
+static inline int
+bit_word(Oid source)
+{
+	return change_bit(source) / 32;
+}
+
+/* Stream tables that read a source whose bit is in bits become dirty. */
+static void
+mark_dirty(const uint32 *bits)
+{
+	for (int i = 0; i < ntables; i++)
+	{
+		ScheduledTable *table = &tables[i];
+
+		for (int j = 0; j < table->nsources && !table->dirty; j++)
+			if (bits[bit_word(table->sources[j])] & bit_mask(table->sources[j]))
+				table->dirty = true;
+	}
+}
+
+void
+queue_notice_changes(DatabaseSlot *slot)
+{
+	uint32		news[CHANGE_WORDS];
+	uint32		any = 0;
+
+	for (int i = 0; i < CHANGE_WORDS; i++)
+	{
+		news[i] = pg_atomic_read_u32(&slot->changed[i]) & ~noticed[i];
+		noticed[i] |= news[i];
+		any |= news[i];
+	}
+	if (any)
+		mark_dirty(news);
+}
+
+bool
+queue_has_news(DatabaseSlot *slot)
+{
+	for (int i = 0; i < CHANGE_WORDS; i++)
+		if (pg_atomic_read_u32(&slot->changed[i]) & ~noticed[i])
+			return true;
+	return false;
+}
+
+void
+queue_mark_all(void)
+{
+	for (int i = 0; i < ntables; i++)
+		if (tables[i].nsources > 0)
+			tables[i].dirty = true;
+}
+
+/*
+ * A bit that was set after the last notice concerns other stream tables of
+ * the same source as well; they have to learn it before it is cleared.
+ */
+void
+queue_take_changes(ScheduledTable *table, DatabaseSlot *slot)
+{
+	uint32		news[CHANGE_WORDS] = {0};
+	uint32		any = 0;
+
+	for (int j = 0; j < table->nsources; j++)
+	{
+		int			word = bit_word(table->sources[j]);
+		uint32		mask = bit_mask(table->sources[j]);
+		uint32		old = pg_atomic_fetch_and_u32(&slot->changed[word], ~mask);
+
+		news[word] |= old & mask & ~noticed[word];
+		any |= news[word];
+		noticed[word] &= ~mask;
+	}
+	if (any)
+		mark_dirty(news);
+	table->dirty = false;
+}
+
+/* ---- order ---- */
+
+static TimestampTz
+due_at(const ScheduledTable *table)
+{
+	TimestampTz due = DT_NOEND;
+
+	if (table->status == STREAM_TABLE_SUSPENDED)
+		return DT_NOEND;
+
+	if (table->dirty || !table->is_populated || table->needs_reinit)
+		due = table->started_at + table->schedule_us;
+	else if (table->recompute || !table->probed)
+		due = table->started_at + Max(table->schedule_us, RECOMPUTE_US);
+	else
+		return DT_NOEND;
+
+	return Max(due, Max(table->retry_at, table->ended_at + REST_US));
+}
+
+ScheduledTable *
+queue_first(TimestampTz *due)
+{
+	ScheduledTable *first = NULL;
+
+	*due = DT_NOEND;
+	for (int i = 0; i < ntables; i++)
+	{
+		TimestampTz at = due_at(&tables[i]);
+
+		if (at < *due)
+		{
+			*due = at;
+			first = &tables[i];
+		}
+	}
+	return first;
+}
+
+int
+queue_length(void)
+{
+	return ntables;
+}
+
+ScheduledTable *
+queue_get(int i)
+{
+	return &tables[i];
+}

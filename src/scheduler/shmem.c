@@ -1,0 +1,147 @@
+/*-------------------------------------------------------------------------
+ *
+ * shmem.c
+ *	  Shared memory of the scheduler: one slot per database.
+ *
+ * There are more slots than there can be workers, so a database in need of
+ * one finds a slot unless hundreds are.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "pgt.h"
+
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/shmem.h"
+
+#include "scheduler/scheduler.h"
+#include "scheduler/shmem.h"
+
+#define SPARE_SLOTS		32
+#define LOCK_TRANCHE	"pg_trickle"
+
+SchedulerShared *scheduler_shared = NULL;
+
+static shmem_request_hook_type prev_shmem_request_hook = NULL;
+static shmem_startup_hook_type prev_shmem_startup_hook = NULL;
+
+static int
+slot_count(void)
+{
+	return max_worker_processes + SPARE_SLOTS;
+}
+
+static Size
+shared_size(void)
+{
+	return add_size(offsetof(SchedulerShared, slots),
+					mul_size(slot_count(), sizeof(DatabaseSlot)));
+}
+
+static void
+shmem_request(void)
+{
+	if (prev_shmem_request_hook)
+		prev_shmem_request_hook();
+
+	RequestAddinShmemSpace(shared_size());
+	RequestNamedLWLockTranche(LOCK_TRANCHE, 1);
+}
+
+static void
+slot_init(DatabaseSlot *slot)
+{
+	slot->state = SLOT_FREE;
+	slot->exit_reason = WORKER_EXIT_FAILED;
+	slot->yield = false;
+	slot->dboid = InvalidOid;
+	slot->pid = 0;
+	slot->latch = NULL;
+	pg_atomic_init_u32(&slot->sleeping, 0);
+	pg_atomic_init_u32(&slot->catalog_changes, 0);
+	pg_atomic_init_u32(&slot->prepares, 0);
+	for (int i = 0; i < CHANGE_WORDS; i++)
+		pg_atomic_init_u32(&slot->changed[i], 0);
+}
+
+static void
+shmem_startup(void)
+{
+	bool		found;
+
+	if (prev_shmem_startup_hook)
+		prev_shmem_startup_hook();
+
+	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
+	scheduler_shared = ShmemInitStruct("pg_trickle scheduler", shared_size(), &found);
+	if (!found)
+	{
+		scheduler_shared->lock = &(GetNamedLWLockTranche(LOCK_TRANCHE))->lock;
+		scheduler_shared->launcher_latch = NULL;
+		pg_atomic_init_u32(&scheduler_shared->generation, 1);
+		scheduler_shared->nslots = slot_count();
+		for (int i = 0; i < scheduler_shared->nslots; i++)
+			slot_init(&scheduler_shared->slots[i]);
+	}
+	LWLockRelease(AddinShmemInitLock);
+}
+
+void
+scheduler_shmem_init(void)
+{
+	prev_shmem_request_hook = shmem_request_hook;
+	shmem_request_hook = shmem_request;
+	prev_shmem_startup_hook = shmem_startup_hook;
+	shmem_startup_hook = shmem_startup;
+}
+
+DatabaseSlot *
+slot_find(Oid dboid)
+{
+	Assert(LWLockHeldByMe(scheduler_shared->lock));
+
+	for (int i = 0; i < scheduler_shared->nslots; i++)
+		if (scheduler_shared->slots[i].dboid == dboid)
+			return &scheduler_shared->slots[i];
+	return NULL;
+}
+
+DatabaseSlot *
+slot_claim(Oid dboid, SlotState state)
+{
+	DatabaseSlot *slot = slot_find(InvalidOid);
+
+	Assert(LWLockHeldByMeInMode(scheduler_shared->lock, LW_EXCLUSIVE));
+
+	if (slot == NULL)
+		return NULL;
+
+	/* bits that are left over from the last owner would only waste work */
+	for (int i = 0; i < CHANGE_WORDS; i++)
+		pg_atomic_write_u32(&slot->changed[i], 0);
+	slot->state = state;
+	slot->yield = false;
+	slot->dboid = dboid;
+	pg_atomic_fetch_add_u32(&scheduler_shared->generation, 1);
+	return slot;
+}
+
+void
+slot_release(DatabaseSlot *slot)
+{
+	Assert(LWLockHeldByMeInMode(scheduler_shared->lock, LW_EXCLUSIVE));
+
+	slot->state = SLOT_FREE;
+	slot->dboid = InvalidOid;
+	slot->pid = 0;
+	pg_atomic_fetch_add_u32(&scheduler_shared->generation, 1);
+}
+
+void
+launcher_wake(void)
+{
+	Latch	   *latch = scheduler_shared->launcher_latch;
+
+	if (latch)
+		SetLatch(latch);
+}

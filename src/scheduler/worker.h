@@ -1,0 +1,97 @@
+/*-------------------------------------------------------------------------
+ *
+ * worker.h
+ *	  The parts of a database worker.  All state is private to the process.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGT_WORKER_H
+#define PGT_WORKER_H
+
+#include "pgt.h"
+#include "datatype/timestamp.h"
+
+#include "catalog/catalog.h"
+#include "scheduler/shmem.h"
+
+#define US_PER_MS	INT64CONST(1000)
+#define US_PER_S	INT64CONST(1000000)
+
+/* A stream table as the worker knows it. */
+typedef struct ScheduledTable
+{
+	/* from the catalog */
+	int64		pgt_id;
+	Oid			relid;
+	char	   *name;			/* qualified and quoted, for messages */
+	RefreshMode mode;
+	StreamTableStatus status;
+	bool		is_populated;
+	bool		needs_reinit;
+	int64		schedule_us;
+	int			nsources;		/* captured ones */
+	Oid		   *sources;
+	bool		uncaptured;		/* a source changes without our notice */
+
+	/* carried over when the catalog is read again */
+	bool		dirty;			/* a source changed since the last refresh */
+	bool		probed;			/* recompute is known */
+	bool		recompute;		/* to be refreshed without any change */
+	TimestampTz started_at;		/* the last refresh */
+	TimestampTz ended_at;
+	TimestampTz retry_at;		/* not before, after a failure */
+	int			failures;		/* of these kinds, one after the other */
+	int			transients;
+	int			busy;
+	int			unpruned;		/* refreshes since history was pruned */
+	TimestampTz pruned_at;
+} ScheduledTable;
+
+/* ---- task.c ---- */
+
+/*
+ * Run a task in a transaction of its own.  Returns NULL, or, after the abort,
+ * the error that it raised, allocated in the caller's context.
+ */
+typedef void (*WorkerTask) (void *arg);
+extern ErrorData *worker_try(const char *activity, WorkerTask task, void *arg);
+/* The same, where an error is logged and otherwise of no consequence. */
+extern bool worker_try_log(const char *activity, WorkerTask task, void *arg);
+
+/* ---- queue.c ---- */
+
+/* Read the catalog; false if the extension is gone. */
+extern bool queue_load(void);
+/* Take note of the bits that were set since the last call. */
+extern void queue_notice_changes(DatabaseSlot *slot);
+/* Are there bits that the last call did not see? */
+extern bool queue_has_news(DatabaseSlot *slot);
+/* Take all captured stream tables for changed. */
+extern void queue_mark_all(void);
+/* A refresh starts: from here on a change sets its bit anew. */
+extern void queue_take_changes(ScheduledTable *table, DatabaseSlot *slot);
+/* The one that is due first, and when; NULL and DT_NOEND if none is. */
+extern ScheduledTable *queue_first(TimestampTz *due);
+extern int	queue_length(void);
+extern ScheduledTable *queue_get(int i);
+
+/* ---- attempt.c ---- */
+
+/* Returns false if the catalog must be read again. */
+extern bool refresh_attempt(ScheduledTable *table, DatabaseSlot *slot);
+
+/* ---- housekeeping.c ---- */
+extern void trim_load(List *tracked);	/* of ChangeTracking * */
+extern void trim_suggest(Oid source);
+extern TimestampTz trim_due(void);
+extern void trim_run(TimestampTz now);
+extern void prune_history(ScheduledTable *table, TimestampTz now);
+extern void prune_all_histories(TimestampTz now);
+
+/* ---- prepared.c ---- */
+extern void prepared_watch(void);
+extern TimestampTz prepared_due(void);
+/* Returns whether a prepared transaction may have ended. */
+extern bool prepared_look(TimestampTz now);
+
+#endif							/* PGT_WORKER_H */
