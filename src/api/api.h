@@ -1,0 +1,103 @@
+/*-------------------------------------------------------------------------
+ *
+ * api.h
+ *	  What the SQL functions on stream tables share.
+ *
+ * A definition becomes a stream table in these steps, each of which may refuse
+ * it: text -> analysed query -> definition view -> compiled program -> table.
+ * Everything happens in the caller's transaction, so an error undoes it all.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGT_API_H
+#define PGT_API_H
+
+#include "pgt.h"
+#include "fmgr.h"
+#include "nodes/parsenodes.h"
+
+#include "catalog/catalog.h"
+#include "delta/program.h"
+
+#define PGT_GUARD_TRIGGER	"pg_trickle_guard"
+
+/* ---- arguments.c ---- */
+
+/* A text argument as a string; NULL only where null_ok. */
+extern char *argument_text(FunctionCallInfo fcinfo, int argno,
+						   const char *name, bool null_ok);
+/* Check a schedule and give it as it is stored: NULL for 'calculated'. */
+extern char *schedule_argument(const char *schedule);
+
+/* ---- definition.c ---- */
+
+/*
+ * Parse and analyse a query by the current search_path and check that it can
+ * define a stream table that the owner may have.
+ */
+extern Query *definition_parse(const char *text, Oid owner);
+
+/*
+ * Store a query as a view in pgtrickle_defs, owned by the owner, every name in
+ * it qualified.
+ */
+extern Oid	definition_view_create(const char *viewname, Query *query, Oid owner);
+extern char *definition_view_name(int64 pgt_id);
+
+/* Let the view go with the stream table. */
+extern void definition_view_attach(Oid defview, Oid relid);
+
+/* The query as PostgreSQL prints it, every name qualified. */
+extern char *definition_view_text(Oid defview, Oid owner);
+
+/* Compile as the owner; refuses sources that no stream table may have. */
+extern DeltaProgram *definition_compile(Oid defview, Oid owner);
+
+/*
+ * Refuse DIFFERENTIAL for a query that cannot be maintained so; under AUTO say
+ * what it means.
+ */
+extern void definition_check_mode(const char *name, RefreshMode mode,
+								  const DeltaProgram *program);
+
+/* ---- storage.c ---- */
+
+/* Create the table, its index, its guard and its comment, as the owner. */
+extern Oid	storage_create(const char *schema, const char *name,
+						   const DeltaProgram *program, Oid owner);
+
+/* Does the table have exactly these columns? */
+extern bool storage_matches(Oid relid, const List *layout);
+
+/* Put a new table in the place of an old one, which is dropped. */
+extern void storage_replace(Oid oldrelid, Oid newrelid);
+
+/* Run statements through SPI as the current user. */
+extern void run_sql(const char *sql);
+
+/* ---- alter.c ---- */
+
+/* What to change; NULL keeps.  A schedule is as the user wrote it. */
+typedef struct AlterRequest
+{
+	const char *query;
+	const char *schedule;
+	const char *mode;
+	const char *status;
+} AlterRequest;
+
+/* st: read under its refresh lock. */
+extern void stream_table_alter(StreamTable *st, const AlterRequest *request);
+
+/* Filling takes a snapshot newer than the transaction's: refuse if fixed. */
+extern void require_new_snapshots(const char *what);
+
+/* ---- drop.c ---- */
+
+/*
+ * Forget stream tables whose table is gone, and what was captured for them.
+ * Skips those that are locked.  Any transaction may call it.
+ */
+extern void stream_table_sweep(void);
+
+#endif							/* PGT_API_H */

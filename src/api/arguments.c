@@ -1,0 +1,35 @@
+/*-------------------------------------------------------------------------
+ *
+ * arguments.c
+ *	  Arguments that several SQL functions take.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "api/api.h"
+#include "scheduler/scheduler.h"
+
+char *
+argument_text(FunctionCallInfo fcinfo, int argno, const char *name, bool null_ok)
+{
+	if (!PG_ARGISNULL(argno))
+		return text_to_cstring(PG_GETARG_TEXT_PP(argno));
+	if (!null_ok)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", name)));
+	return NULL;
+}
+
+char *
+schedule_argument(const char *schedule)
+{
+	if (pg_strcasecmp(schedule, "calculated") == 0)
+		return NULL;
+	(void) schedule_parse_ms(schedule);
+	return pstrdup(schedule);
+}

@@ -1,0 +1,159 @@
+/*-------------------------------------------------------------------------
+ *
+ * drop.c
+ *	  drop_stream_table(), and the sweep after a plain DROP TABLE.
+ *
+ * DROP TABLE on a stream table takes its definition view along and leaves our
+ * rows; nothing is wrong then but that its sources are still captured, and
+ * the sweep ends that.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/pg_class.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "api/api.h"
+#include "capture/capture.h"
+#include "scheduler/scheduler.h"
+
+PG_FUNCTION_INFO_V1(pgt_drop_stream_table);
+
+/* Delete the rows; the sources are adjusted when nothing refers to them. */
+static List *
+forget(const StreamTable *st)
+{
+	List	   *dependencies = dependency_read(st->pgt_id);
+
+	stream_table_delete(st);
+	return dependencies;
+}
+
+static void
+release_sources(const List *dependencies)
+{
+	ListCell   *lc;
+
+	foreach(lc, dependencies)
+	{
+		Dependency *dep = (Dependency *) lfirst(lc);
+
+		if (dep->captured)
+			capture_adjust(dep->source);
+	}
+}
+
+/*
+ * The view normally goes with the table; the dependency that sees to it is not
+ * in a dump, so after a restore it does not.
+ */
+static void
+drop_leftover_view(Oid defview)
+{
+	ObjectAddress view;
+
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(defview)))
+		return;
+	ObjectAddressSet(view, RelationRelationId, defview);
+	performDeletion(&view, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	CommandCounterIncrement();
+}
+
+static void
+refuse_consumers(const StreamTable *st, const List *consumers)
+{
+	StringInfoData names;
+	ListCell   *lc;
+
+	initStringInfo(&names);
+	foreach(lc, consumers)
+		appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
+						 get_rel_name(lfirst_oid(lc)));
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("cannot drop stream table \"%s\" because other stream tables read it",
+					st->name),
+			 errdetail("It is read by %s.", names.data),
+			 errhint("Use cascade => true to drop them too.")));
+}
+
+static void
+drop_with_consumers(const StreamTable *st, bool cascade)
+{
+	List	   *consumers = dependency_consumers(st->relid);
+	List	   *dependencies;
+	ListCell   *lc;
+
+	check_stack_depth();
+	if (consumers != NIL && !cascade)
+		refuse_consumers(st, consumers);
+	foreach(lc, consumers)
+	{
+		StreamTable *consumer;
+
+		/* An earlier one of the list may have taken it along. */
+		stream_table_lock(lfirst_oid(lc), true);
+		consumer = stream_table_read(lfirst_oid(lc), NULL);
+		if (consumer == NULL)
+			continue;
+		ereport(NOTICE,
+				(errmsg("drop cascades to stream table \"%s\"", consumer->name)));
+		drop_with_consumers(consumer, true);
+	}
+
+	dependencies = forget(st);
+	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(st->relid)))
+		run_sql(psprintf("DROP TABLE %s %s",
+						 quote_qualified_identifier(st->schema, st->name),
+						 cascade ? "CASCADE" : "RESTRICT"));
+	drop_leftover_view(st->defview);
+	release_sources(dependencies);
+}
+
+Datum
+pgt_drop_stream_table(PG_FUNCTION_ARGS)
+{
+	char	   *name = argument_text(fcinfo, 0, "name", false);
+
+	PreventCommandIfReadOnly("drop_stream_table()");
+	PreventCommandDuringRecovery("drop_stream_table()");
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", "cascade")));
+	drop_with_consumers(stream_table_open(name, true), PG_GETARG_BOOL(1));
+	stream_table_sweep();
+	scheduler_notify_change();
+	PG_RETURN_VOID();
+}
+
+void
+stream_table_sweep(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, stream_table_read_all())
+	{
+		Oid			relid = ((StreamTable *) lfirst(lc))->relid;
+		StreamTable *st;
+		List	   *dependencies;
+
+		if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) ||
+			!stream_table_lock(relid, false))
+			continue;
+		st = stream_table_read(relid, NULL);
+		if (st == NULL)
+			continue;
+		dependencies = forget(st);
+		drop_leftover_view(st->defview);
+		release_sources(dependencies);
+	}
+}

@@ -1,0 +1,44 @@
+/*-------------------------------------------------------------------------
+ *
+ * manual.c
+ *	  refresh_stream_table() and resume_stream_table(): what the scheduler
+ *	  does by itself, by hand.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "tcop/utility.h"
+
+#include "api/api.h"
+#include "refresh/refresh.h"
+#include "scheduler/scheduler.h"
+
+PG_FUNCTION_INFO_V1(pgt_refresh_stream_table);
+PG_FUNCTION_INFO_V1(pgt_resume_stream_table);
+
+/* refresh_run() takes the refresh lock, and every other lock, in its order. */
+Datum
+pgt_refresh_stream_table(PG_FUNCTION_ARGS)
+{
+	char	   *name = argument_text(fcinfo, 0, "name", false);
+
+	PreventCommandIfReadOnly("refresh_stream_table()");
+	PreventCommandDuringRecovery("refresh_stream_table()");
+	(void) refresh_run(stream_table_open(name, false)->relid, true, NULL);
+	PG_RETURN_VOID();
+}
+
+Datum
+pgt_resume_stream_table(PG_FUNCTION_ARGS)
+{
+	char	   *name = argument_text(fcinfo, 0, "name", false);
+	AlterRequest request = {.status = "ACTIVE"};
+
+	PreventCommandIfReadOnly("resume_stream_table()");
+	PreventCommandDuringRecovery("resume_stream_table()");
+	stream_table_alter(stream_table_open(name, true), &request);
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,261 @@
+/*-------------------------------------------------------------------------
+ *
+ * storage.c
+ *	  The table behind a stream table.
+ *
+ * It is an ordinary heap table of its owner, with the columns of the query,
+ * then the hidden ones, the index that serves its identity, and a trigger
+ * that refuses writes by hand.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "commands/comment.h"
+#include "commands/defrem.h"
+#include "commands/tablecmds.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+#include "utils/syscache.h"
+
+#include "api/api.h"
+#include "refresh/refresh.h"
+
+void
+run_sql(const char *sql)
+{
+	int			rc;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	rc = SPI_execute(sql, false, 0);
+	if (rc < 0)
+		elog(ERROR, "SPI_execute failed: %s", SPI_result_code_string(rc));
+	SPI_finish();
+}
+
+static void
+append_column(StringInfo sql, const LayoutColumn *column)
+{
+	appendStringInfo(sql, "%s %s", quote_identifier(column->name),
+					 format_type_with_typemod(column->type, column->typmod));
+	if (OidIsValid(column->collation) &&
+		column->collation != get_typcollation(column->type))
+		appendStringInfo(sql, " COLLATE %s",
+						 generate_collation_name(column->collation));
+}
+
+static char *
+create_table_sql(const char *table, const List *layout)
+{
+	StringInfoData sql;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE TABLE %s (", table);
+	foreach(lc, layout)
+	{
+		if (lc != list_head(layout))
+			appendStringInfoString(&sql, ", ");
+		append_column(&sql, (const LayoutColumn *) lfirst(lc));
+	}
+	appendStringInfoString(&sql, ") USING heap");
+	return sql.data;
+}
+
+Oid
+storage_create(const char *schema, const char *name,
+			   const DeltaProgram *program, Oid owner)
+{
+	OwnerContext ctx;
+	char	   *table = quote_qualified_identifier(schema, name);
+	char	   *index;
+	Oid			relid;
+
+	/* The fixed search_path makes every printed type and collation qualified. */
+	owner_context_enter(&ctx, owner);
+	run_sql(create_table_sql(table, program_layout(program)));
+	relid = get_relname_relid(name, get_namespace_oid(schema, false));
+
+	index = apply_index_ddl(relid, program_identity(program));
+	if (index != NULL)
+		run_sql(index);
+	run_sql(psprintf("CREATE TRIGGER " PGT_GUARD_TRIGGER
+					 " BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s"
+					 " FOR EACH STATEMENT EXECUTE FUNCTION " PGT_SCHEMA ".guard()",
+					 table));
+	run_sql(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER " PGT_GUARD_TRIGGER,
+					 table));
+	run_sql(psprintf("COMMENT ON TABLE %s IS %s", table,
+					 quote_literal_cstr("stream table: kept equal to its query by pg_trickle")));
+	owner_context_leave(&ctx);
+	return relid;
+}
+
+bool
+storage_matches(Oid relid, const List *layout)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	bool		matches = desc->natts == list_length(layout);
+
+	for (int i = 0; matches && i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+		const LayoutColumn *column = (const LayoutColumn *) list_nth(layout, i);
+
+		matches = !att->attisdropped &&
+			strcmp(NameStr(att->attname), column->name) == 0 &&
+			att->atttypid == column->type &&
+			att->atttypmod == column->typmod &&
+			att->attcollation == column->collation;
+	}
+	table_close(rel, AccessShareLock);
+	return matches;
+}
+
+/* Give the new table the rights that were granted on the old one. */
+static void
+copy_acl(Oid oldrelid, Oid newrelid)
+{
+	Relation	pg_class = table_open(RelationRelationId, RowExclusiveLock);
+	HeapTuple	oldtuple = SearchSysCache1(RELOID, ObjectIdGetDatum(oldrelid));
+	HeapTuple	newtuple = SearchSysCacheCopy1(RELOID, ObjectIdGetDatum(newrelid));
+	bool		isnull;
+	Datum		aclDatum;
+
+	if (!HeapTupleIsValid(oldtuple) || !HeapTupleIsValid(newtuple))
+		elog(ERROR, "cache lookup failed for relation %u or %u", oldrelid, newrelid);
+	aclDatum = SysCacheGetAttr(RELOID, oldtuple, Anum_pg_class_relacl, &isnull);
+	if (!isnull)
+	{
+		Acl		   *acl = DatumGetAclPCopy(aclDatum);
+		int			column = Anum_pg_class_relacl;
+		Datum		value = PointerGetDatum(acl);
+		bool		null = false;
+		Oid		   *members;
+		int			nmembers = aclmembers(acl, &members);
+		Datum		defaultDatum;
+		Oid		   *oldmembers = NULL;
+		int			noldmembers = 0;
+
+		/* Default privileges may have given the new table some already. */
+		defaultDatum = SysCacheGetAttr(RELOID, newtuple, Anum_pg_class_relacl,
+									   &isnull);
+		if (!isnull)
+			noldmembers = aclmembers(DatumGetAclP(defaultDatum), &oldmembers);
+
+		newtuple = heap_modify_tuple_by_cols(newtuple, RelationGetDescr(pg_class),
+											 1, &column, &value, &null);
+		CatalogTupleUpdate(pg_class, &newtuple->t_self, newtuple);
+		updateAclDependencies(RelationRelationId, newrelid, 0,
+							  ((Form_pg_class) GETSTRUCT(newtuple))->relowner,
+							  noldmembers, oldmembers, nmembers, members);
+	}
+	ReleaseSysCache(oldtuple);
+	table_close(pg_class, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+/*
+ * The user asked for a new query, not for a dropped table: say what stands in
+ * the way of it.
+ */
+static void
+replace_error_callback(void *arg)
+{
+	if (geterrcode() == ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
+		errhint("The new query has other columns, so the table must be replaced: drop what depends on it first, and create that again afterwards.");
+}
+
+static void
+drop_replaced(Oid relid)
+{
+	ErrorContextCallback callback;
+	ObjectAddress table;
+
+	callback.callback = replace_error_callback;
+	callback.arg = NULL;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+
+	ObjectAddressSet(table, RelationRelationId, relid);
+	performDeletion(&table, DROP_RESTRICT, 0);
+	CommandCounterIncrement();
+
+	error_context_stack = callback.previous;
+}
+
+/* Indexes were named after the table; do it again with its final name. */
+static void
+rename_table(Oid relid, const char *name)
+{
+	char	   *oldname = get_rel_name(relid);
+	int			len = strlen(oldname);
+	Relation	rel = table_open(relid, AccessExclusiveLock);
+	List	   *indexes = RelationGetIndexList(rel);
+	Oid			namespace = RelationGetNamespace(rel);
+	ListCell   *lc;
+
+	table_close(rel, NoLock);
+	RenameRelationInternal(relid, name, true, false);
+	CommandCounterIncrement();
+	foreach(lc, indexes)
+	{
+		char	   *indexname = get_rel_name(lfirst_oid(lc));
+
+		if (strncmp(indexname, oldname, len) != 0 || indexname[len] != '_')
+			continue;
+		RenameRelationInternal(lfirst_oid(lc),
+							   ChooseRelationName(name, NULL, indexname + len + 1,
+												  namespace, false),
+							   true, true);
+		CommandCounterIncrement();
+	}
+}
+
+/* Say so if the user had added to the table what the new one does not have. */
+static void
+notice_lost_objects(Oid oldrelid)
+{
+	Relation	rel = table_open(oldrelid, NoLock);
+	bool		indexes = list_length(RelationGetIndexList(rel)) > 1;
+	bool		triggers = rel->trigdesc != NULL && rel->trigdesc->numtriggers > 1;
+	bool		policies = rel->rd_rel->relrowsecurity;
+
+	if (indexes || triggers || policies)
+		ereport(NOTICE,
+				(errmsg("stream table \"%s\" is replaced by a new table without its former indexes, triggers and policies",
+						RelationGetRelationName(rel)),
+				 errdetail("The new query has other columns, or other rows by the same key.")));
+	table_close(rel, NoLock);
+}
+
+void
+storage_replace(Oid oldrelid, Oid newrelid)
+{
+	char	   *name = get_rel_name(oldrelid);
+	char	   *comment = GetComment(oldrelid, RelationRelationId, 0);
+
+	LockRelationOid(oldrelid, AccessExclusiveLock);
+	notice_lost_objects(oldrelid);
+	copy_acl(oldrelid, newrelid);
+	if (comment != NULL)
+		CreateComments(newrelid, RelationRelationId, 0, comment);
+	CommandCounterIncrement();
+	drop_replaced(oldrelid);
+	rename_table(newrelid, name);
+}

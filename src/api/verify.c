@@ -1,0 +1,246 @@
+/*-------------------------------------------------------------------------
+ *
+ * verify.c
+ *	  verify_stream_table(): is the stream table equal to its query?
+ *
+ *		missing = |query EXCEPT ALL stream table|	(at one snapshot S)
+ *		surplus = |stream table EXCEPT ALL query|
+ *
+ * A stream table that merely lags is not wrong, so S must be a snapshot at
+ * which no change of a source is waiting.  Under the refresh lock nobody else
+ * moves the frontier: refresh, take S, ask whether the windows are empty at S,
+ * and count if they are; try again if not.  The refresh also takes the locks
+ * that keep changes out which no window shows (TRUNCATE, partitions attached).
+ * If a source is written so fast that no such moment is found, say so rather
+ * than report lag as a difference.
+ *
+ * A query that is recomputed by every refresh has no windows.  There its
+ * sources are locked against writers, so that the refresh and the count see
+ * the same rows.
+ *
+ * Sums of floating-point numbers depend on the order of addition, so those
+ * are compared by fewer digits than they have.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/typcache.h"
+
+#include "api/api.h"
+#include "refresh/refresh.h"
+
+PG_FUNCTION_INFO_V1(pgt_verify_stream_table);
+
+#define MAX_TRIES 20
+
+typedef struct VerifyCounts
+{
+	int64		missing;
+	int64		surplus;
+} VerifyCounts;
+
+/*
+ * What is compared of a column.
+ *
+ * Floating point: the factor is arbitrary, and keeps the limits between two
+ * rounded values away from numbers with few decimals, which are the ones that
+ * occur.  Types that cannot be sorted have no EXCEPT: their text is compared.
+ */
+static char *
+comparable_expression(const char *column, Oid type)
+{
+	Oid			base = getBaseType(type);
+
+	if (base == FLOAT4OID || base == FLOAT8OID)
+		return psprintf("CASE WHEN %1$s::pg_catalog.float8 IN ('NaN', 'Infinity', '-Infinity')"
+						" THEN %1$s::pg_catalog.text"
+						" ELSE pg_catalog.to_char(%1$s::pg_catalog.float8 * 0.7390851332151607 + 0, '%2$s')"
+						" END",
+						column,
+						base == FLOAT8OID ? "9.99999999EEEE" : "9.9999EEEE");
+	if (!OidIsValid(lookup_type_cache(base, TYPECACHE_LT_OPR)->lt_opr))
+		return psprintf("%s::pg_catalog.text", column);
+	return pstrdup(column);
+}
+
+static bool
+is_hidden(Form_pg_attribute att)
+{
+	return strncmp(NameStr(att->attname), PGT_HIDDEN_PREFIX,
+				   strlen(PGT_HIDDEN_PREFIX)) == 0;
+}
+
+/* SELECT of the comparable visible columns of a relation; counts them. */
+static char *
+comparable_select(Oid relid, int *ncolumns)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	StringInfoData sql;
+
+	*ncolumns = 0;
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, "SELECT ");
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (att->attisdropped || is_hidden(att))
+			continue;
+		appendStringInfo(&sql, "%s%s AS c%d", *ncolumns > 0 ? ", " : "",
+						 comparable_expression(psprintf("r.%s", quote_identifier(NameStr(att->attname))),
+											   att->atttypid),
+						 *ncolumns + 1);
+		(*ncolumns)++;
+	}
+	appendStringInfo(&sql, " FROM %s AS r",
+					 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+												RelationGetRelationName(rel)));
+	relation_close(rel, NoLock);
+	return sql.data;
+}
+
+static char *
+count_sql(const StreamTable *st)
+{
+	int			nquery;
+	int			ntable;
+	char	   *query = comparable_select(st->defview, &nquery);
+	char	   *table = comparable_select(st->relid, &ntable);
+
+	if (nquery != ntable)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("stream table \"%s\" has not the columns of its query",
+						st->name),
+				 errdetail("The table has %d columns, its query %d.",
+						   ntable, nquery),
+				 errhint("Create it again.")));
+	return psprintf("WITH q AS MATERIALIZED (%s), t AS MATERIALIZED (%s)"
+					" SELECT (SELECT count(*) FROM (TABLE q EXCEPT ALL TABLE t) AS d),"
+					" (SELECT count(*) FROM (TABLE t EXCEPT ALL TABLE q) AS d)",
+					query, table);
+}
+
+/* Count under the active snapshot, as the owner. */
+static void
+count_differences(const StreamTable *st, VerifyCounts *counts)
+{
+	OwnerContext ctx;
+	TupleDesc	desc;
+	HeapTuple	tuple;
+	bool		isnull;
+
+	owner_context_enter(&ctx, pgt_relation_owner(st->relid));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute(count_sql(st), true, 0) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "comparison of stream table \"%s\" returned no row", st->name);
+	tuple = SPI_tuptable->vals[0];
+	desc = SPI_tuptable->tupdesc;
+	counts->missing = DatumGetInt64(SPI_getbinval(tuple, desc, 1, &isnull));
+	counts->surplus = DatumGetInt64(SPI_getbinval(tuple, desc, 2, &isnull));
+	SPI_finish();
+	owner_context_leave(&ctx);
+}
+
+static void
+push_newest_snapshot(void)
+{
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetLatestSnapshot());
+}
+
+/* For a query without windows: nobody writes from here to the count. */
+static void
+verify_locked(const StreamTable *st, VerifyCounts *counts)
+{
+	ListCell   *lc;
+
+	foreach(lc, dependency_read(st->pgt_id))
+		LockRelationOid(((Dependency *) lfirst(lc))->source, ShareLock);
+	(void) refresh_run(st->relid, true, NULL);
+	push_newest_snapshot();
+	count_differences(st, counts);
+	PopActiveSnapshot();
+}
+
+static void
+verify_windows(const StreamTable *st, VerifyCounts *counts)
+{
+	for (int try = 0; try < MAX_TRIES; try++)
+	{
+		bool		exact;
+
+		CHECK_FOR_INTERRUPTS();
+		(void) refresh_run(st->relid, true, NULL);
+		push_newest_snapshot();
+		exact = !refresh_has_pending(stream_table_read(st->relid, NULL));
+		if (exact)
+			count_differences(st, counts);
+		PopActiveSnapshot();
+		if (exact)
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("cannot verify stream table \"%s\": its sources are written too fast",
+					st->name),
+			 errdetail("After each of %d refreshes a change was waiting already.",
+					   MAX_TRIES),
+			 errhint("Run LOCK TABLE ... IN SHARE MODE on the sources first, in the same transaction.")));
+}
+
+static void
+verify(const StreamTable *st, VerifyCounts *counts)
+{
+	stream_table_require_definition(st);
+	if (!st->is_populated)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("stream table \"%s\" has not been filled yet", st->name),
+				 errhint("Run pgtrickle.refresh_stream_table() first.")));
+
+	if (program_always_recompute(definition_compile(st->defview,
+													pgt_relation_owner(st->relid))))
+		verify_locked(st, counts);
+	else
+		verify_windows(st, counts);
+}
+
+Datum
+pgt_verify_stream_table(PG_FUNCTION_ARGS)
+{
+	char	   *name = argument_text(fcinfo, 0, "name", false);
+	VerifyCounts counts;
+	TupleDesc	desc;
+	Datum		values[2];
+	bool		isnull[2] = {false, false};
+
+	PreventCommandIfReadOnly("verify_stream_table()");
+	PreventCommandDuringRecovery("verify_stream_table()");
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+
+	verify(stream_table_open(name, true), &counts);
+	values[0] = Int64GetDatum(counts.missing);
+	values[1] = Int64GetDatum(counts.surplus);
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),
+													  values, isnull)));
+}
