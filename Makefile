@@ -1,0 +1,71 @@
+# pg_trickle: PGXS build.  "make check" runs every test; see ./check.sh.
+
+EXTENSION = pg_trickle
+EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" pg_trickle.control)
+MODULE_big = pg_trickle
+OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
+DATA_built = sql/pg_trickle--$(EXTVERSION).sql
+SQL_PARTS = $(wildcard sql/[0-9]*.sql)
+
+PG_CPPFLAGS = -I$(CURDIR)/src
+PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare \
+	-Wno-missing-field-initializers -Wno-clobbered -MMD -MP
+EXTRA_CLEAN = $(DATA_built) $(OBJS:.o=.d) $(OBJS:.o=.bc)
+
+PG_CONFIG ?= pg_config
+# Bitcode would only serve inlining by JIT, which refreshes turn off.
+override with_llvm = no
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+# PGXS has a target named check, which only says that it is not supported.
+ifneq ($(MAKECMDGOALS),check)
+include $(PGXS)
+endif
+
+-include $(OBJS:.o=.d)
+
+$(DATA_built): $(SQL_PARTS) Makefile
+	(printf '%s\n' '\echo Use "CREATE EXTENSION pg_trickle" to load this file. \quit'; cat $(SQL_PARTS)) > $@
+
+# ---- tests; see test/README.md ---------------------------------------------
+#
+# Each target builds what is new, stages it beside a copy of the server under
+# build/, and leaves its outputs there.  Nothing is installed.
+
+SUITE = $(MAKE) -s with_llvm=no PG_CONFIG='$(PG_CONFIG)' all && PG_CONFIG='$(PG_CONFIG)' tools/suite.sh
+
+.PHONY: bench check check-regress check-iso check-tap check-random check-mutation check-one
+
+ifeq ($(MAKECMDGOALS),check)
+check:
+	./check.sh
+endif
+
+check-regress:
+	$(SUITE) regress
+
+check-iso:
+	$(SUITE) iso
+
+check-tap:
+	$(SUITE) tap
+
+# make check-random [N=seconds] [SEED=number]
+check-random:
+	SEED='$(SEED)' && export SEED && $(SUITE) random=$(N)
+
+check-mutation:
+	$(SUITE) mutation
+
+# Ratios, measured side by side in one run; never a test.
+bench:
+	PG_CONFIG='$(PG_CONFIG)' bench/run.sh
+
+# make check-one T=name: one test of test/sql, test/specs or test/t
+check-one:
+	@test -n '$(T)' || { echo 'usage: make check-one T=name'; exit 2; }
+	@part=; \
+	if [ -e 'test/sql/$(T).sql' ]; then part='regress=$(T)'; fi; \
+	if [ -e 'test/specs/$(T).spec' ]; then part="$$part iso=$(T)"; fi; \
+	if [ -e 'test/t/$(T).pl' ]; then part="$$part tap=$(T)"; fi; \
+	test -n "$$part" || { echo 'no test is named $(T)'; exit 2; }; \
+	$(SUITE) $$part
