@@ -664,6 +664,7 @@ analyze_aggregated(Query *query, QueryTree *tree)
 				context.keys = lappend(context.keys, key);
 		}
 
+	tree->nproper = list_length(context.keys);
 	if (query->groupClause != NIL)
 		foreach(lc, visible_targets(query))
 			(void) collect_dependent_keys(lfirst(lc), &context);

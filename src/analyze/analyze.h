@@ -79,6 +79,8 @@ typedef struct QueryTree
 	bool		aggregated;
 	bool		distinct;		/* the aggregate stands for DISTINCT */
 	int			nkeys;			/* leading core columns that are group keys */
+	int			nproper;		/* of them, those that GROUP BY names; the rest
+								 * are columns that these determine */
 	List	   *keytypes;		/* of OutputColumn: types of the keys */
 	List	   *calls;			/* of AggregateCall */
 } QueryTree;

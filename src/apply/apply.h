@@ -101,7 +101,10 @@ extern void apply_update(ApplyState *state, TupleTableSlot *old,
 						 TupleTableSlot *new);	/* nothing if images are equal */
 extern void apply_insert(ApplyState *state, TupleTableSlot *new);
 
-/* Order in which keyed changes should come: the identity's index order. */
+/*
+ * For KEY_HASH, a number that orders keyed changes as the index does, which is
+ * how they should come.  For KEY only a hash: there the order of the keys is.
+ */
 extern uint64 apply_key_hash(ApplyState *state, const Datum *keys,
 							 const bool *isnull);
 

@@ -16,6 +16,12 @@
  * below c came (c <= p), so nothing below c is there now.  Nothing equal to c
  * went (q > c), and c was stored or came, so c is there now.
  *
+ * A column that the group keys determine is part of the key (see analyze.c).
+ * If equal values of its type can be spelled differently, 1.0 and 1.00, its
+ * spelling is determined too, but a delta grouped by equality has lost it:
+ * such groups are computed afresh.  A key of GROUP BY itself has no determined
+ * spelling; it keeps the one that was stored first.
+ *
  * A group is also computed afresh when it holds a value that cannot be undone:
  * an aggregate of floats, or a sum that is or was NaN or infinite (a finite
  * sum plus such a value cannot be told from it).  Computing afresh means the
@@ -360,6 +366,7 @@ merge_delta(MergeRun *run, TupleTableSlot *slot)
 {
 	int			column = run->program->tree->nkeys + 1;
 
+	/* the number of rows is first, and is merged whatever else happens */
 	for (int i = 0; i < run->program->nstates; i++)
 	{
 		bool		isnull;
@@ -397,7 +404,7 @@ merge_delta(MergeRun *run, TupleTableSlot *slot)
 				return false;
 		}
 	}
-	return true;
+	return run->program->fresh_keys == 0;
 }
 
 /* Remember a group that must be computed afresh. */
@@ -452,10 +459,11 @@ store_group(MergeRun *run, bool found, Datum *keys, bool *keys_null)
 	}
 	if (found)
 	{
-		/* the stored spelling of equal keys stays */
+		/* the stored spelling of equal keys stays, unless it is determined */
 		for (int key = 0; key < nkeys; key++)
-			keys[key] = slot_getattr(run->old, program->key_attnos[key],
-									 &keys_null[key]);
+			if ((program->fresh_keys & (UINT64CONST(1) << key)) == 0)
+				keys[key] = slot_getattr(run->old, program->key_attnos[key],
+										 &keys_null[key]);
 		form_row(run, keys, keys_null);
 		apply_update(run->apply, run->old, run->new);
 	}

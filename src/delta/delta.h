@@ -80,6 +80,8 @@ struct DeltaProgram
 	int			nstates;
 	StateColumn   *states;
 	AttrNumber *key_attnos;		/* where the stream table keeps group key i */
+	uint64		fresh_keys;		/* keys whose spelling is determined, while
+								 * equal values may be spelled differently */
 	int		  **call_states;	/* per call: its states, in a fixed order */
 	bool		unit_weights;
 	/* run-time parts, made at first use */

@@ -263,7 +263,12 @@ core_state_sql(const DeltaProgram *program, bool restricted, uint64 null_keys,
 		if (restricted)
 			appendStringInfoString(out, "a.ord, ");
 		for (int key = 0; key < nkeys; key++)
-			appendStringInfo(out, "a.c%d AS c%d, ", key + 1, key + 1);
+			if (program->fresh_keys & (UINT64CONST(1) << key))
+				appendStringInfo(out, "%s AS c%d, ",
+								 sqlgen_expr(list_nth(branch->targets, key), context),
+								 key + 1);
+			else
+				appendStringInfo(out, "a.c%d AS c%d, ", key + 1, key + 1);
 		append_targets(branch, context, nkeys, out);
 		appendStringInfoString(out, "1 AS w FROM ");
 

@@ -13,13 +13,16 @@
  */
 #include "postgres.h"
 
+#include "access/nbtree.h"
 #include "access/relation.h"
 #include "access/table.h"
 #include "capture/capture.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "common/hashfn.h"
 #include "delta/delta.h"
 #include "executor/executor.h"
@@ -258,6 +261,41 @@ column_of_state(const DeltaProgram *program, int state)
 	return 0;
 }
 
+/* Are equal values of the type always the same bytes? */
+static bool
+equality_is_image(Oid type, Oid collation)
+{
+	Oid			opclass = GetDefaultOpClass(type, BTREE_AM_OID);
+	Oid			opfamily,
+				opcintype,
+				proc;
+
+	if (!OidIsValid(opclass) ||
+		!get_opclass_opfamily_and_input_type(opclass, &opfamily, &opcintype))
+		return false;
+	proc = get_opfamily_proc(opfamily, opcintype, opcintype, BTEQUALIMAGE_PROC);
+	return OidIsValid(proc) &&
+		DatumGetBool(OidFunctionCall1Coll(proc, collation,
+										  ObjectIdGetDatum(opcintype)));
+}
+
+static void
+find_fresh_keys(DeltaProgram *program)
+{
+	int			key = 0;
+	ListCell   *lc;
+
+	foreach(lc, program->tree->keytypes)
+	{
+		OutputColumn *column = lfirst(lc);
+
+		if (key >= program->tree->nproper &&
+			!equality_is_image(column->type, column->collation))
+			program->fresh_keys |= UINT64CONST(1) << key;
+		key++;
+	}
+}
+
 static void
 lay_out_group(DeltaProgram *program)
 {
@@ -403,7 +441,10 @@ program_compile(Oid defview)
 		}
 
 	if (program->reason == NULL && program->tree->aggregated)
+	{
 		aggregate_plan_states(program);
+		find_fresh_keys(program);
+	}
 	lay_out(program);
 
 	nsources = list_length(program->sources);

@@ -43,7 +43,7 @@
 #define SCAN_US				(60 * US_PER_S)
 #define RETRY_ABSENT_US		(60 * US_PER_S)
 #define RETRY_YIELDED_US	(10 * US_PER_S)
-#define RETRY_WANTED_US		US_PER_S
+#define RETRY_WANTED_US		(200 * US_PER_MS)
 #define RETRY_FAILED_FIRST_US	(5 * US_PER_S)
 #define RETRY_FAILED_LAST_US	(60 * US_PER_S)
 
