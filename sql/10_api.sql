@@ -130,3 +130,10 @@ LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'pgt_guard';
 COMMENT ON FUNCTION pgtrickle.guard() IS
 	'trigger: refuse changes of a stream table by hand';
+
+CREATE FUNCTION pgtrickle.scale_unit(value numeric)
+RETURNS numeric
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pgt_scale_unit';
+COMMENT ON FUNCTION pgtrickle.scale_unit(numeric) IS
+	'a power of 10^12 that counts the decimal places of a number; used by the maintenance of sums';

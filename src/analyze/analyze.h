@@ -86,6 +86,12 @@ typedef struct QueryTree
 } QueryTree;
 
 /*
+ * A copy of a query or expression in which every operator outside pg_catalog
+ * is named where PostgreSQL prints it.  context is NULL.
+ */
+extern Node *analyze_name_operators(Node *node, void *context);
+
+/*
  * Analyse a query that was rewritten (views and row security expanded).
  * Result in CurrentMemoryContext; the query is scribbled upon.
  */
@@ -96,6 +102,12 @@ extern QueryTree *analyze_query(Query *query);
  */
 extern bool aggregate_classify(Aggref *aggref, AggregateCall *call,
 							   const char **reason);
+
+/*
+ * The display scale that all values of a numeric expression have, or -1 if
+ * they may differ.
+ */
+extern int	expression_scale(Node *expr);
 
 /*
  * Find the identity of the result of a tree: which of its output columns form

@@ -37,10 +37,7 @@ extern char *schedule_argument(const char *schedule);
  */
 extern Query *definition_parse(const char *text, Oid owner);
 
-/*
- * Store a query as a view in pgtrickle_defs, owned by the owner, every name in
- * it qualified.
- */
+/* Store an analysed query as a view in pgtrickle_defs, owned by the owner. */
 extern Oid	definition_view_create(const char *viewname, Query *query, Oid owner);
 extern char *definition_view_name(int64 pgt_id);
 

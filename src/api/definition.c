@@ -6,9 +6,13 @@
  * The text is read exactly once, under the search_path and the rights of the
  * user who gave it.  From then on only the definition view counts: names in
  * it are qualified, PostgreSQL follows renames in it, refuses to drop what it
- * uses, and dumps it.  It is created by the superuser, because nobody else
- * may create anything in pgtrickle_defs, and then given to the owner of the
- * stream table, whose rights it has from there on.
+ * uses, and dumps it.
+ *
+ * Nobody but the superuser may create anything in pgtrickle_defs.  He must not
+ * parse the user's query, though: reading a literal may run a check of the
+ * user's own (an array of a domain).  So he creates a view of the same columns
+ * over nothing and gives it to the owner; the analysed query is put into it as
+ * the tree that it is.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,7 +27,9 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/tablecmds.h"
+#include "commands/view.h"
 #include "executor/executor.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/analyze.h"
@@ -127,6 +133,12 @@ check_output(const Query *query)
 					 errmsg("column \"%s\" of the query has pseudo-type %s",
 							tle->resname, format_type_be(type)),
 					 errhint("Cast it to a type that a table column can have.")));
+		if (type_is_collatable(type) && !OidIsValid(exprCollation((Node *) tle->expr)))
+			ereport(ERROR,
+					(errcode(ERRCODE_INDETERMINATE_COLLATION),
+					 errmsg("no collation could be derived for column \"%s\" of the query",
+							tle->resname),
+					 errhint("Use the COLLATE clause to set it.")));
 	}
 	if (names == NIL)
 		ereport(ERROR,
@@ -230,21 +242,51 @@ definition_view_name(int64 pgt_id)
 	return psprintf("def_%lld", (long long) pgt_id);
 }
 
+/* CREATE VIEW with the columns of the query, all of them NULL. */
+static char *
+empty_view_sql(const char *viewname, const Query *query)
+{
+	StringInfoData sql;
+	const char *separator = "";
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE VIEW %s AS SELECT ",
+					 quote_qualified_identifier(PGT_DEFS_SCHEMA, viewname));
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		Node	   *expr = (Node *) tle->expr;
+
+		if (tle->resjunk)
+			continue;
+		appendStringInfo(&sql, "%sNULL::%s", separator,
+						 format_type_with_typemod(exprType(expr), exprTypmod(expr)));
+		if (OidIsValid(exprCollation(expr)))
+			appendStringInfo(&sql, " COLLATE %s",
+							 generate_collation_name(exprCollation(expr)));
+		appendStringInfo(&sql, " AS %s", quote_identifier(tle->resname));
+		separator = ", ";
+	}
+	return sql.data;
+}
+
 Oid
 definition_view_create(const char *viewname, Query *query, Oid owner)
 {
 	OwnerContext ctx;
-	char	   *sql;
 	Oid			defview;
 
 	owner_context_enter(&ctx, BOOTSTRAP_SUPERUSERID);
-	sql = psprintf("CREATE VIEW %s AS %s",
-				   quote_qualified_identifier(PGT_DEFS_SCHEMA, viewname),
-				   pg_get_querydef(copyObject(query), false));
-	run_sql(sql);
+	run_sql(empty_view_sql(viewname, query));
 	defview = get_relname_relid(viewname,
 								get_namespace_oid(PGT_DEFS_SCHEMA, false));
 	ATExecChangeOwner(defview, owner, false, AccessExclusiveLock);
+	CommandCounterIncrement();
+	owner_context_leave(&ctx);
+
+	owner_context_enter(&ctx, owner);
+	StoreViewQuery(defview, copyObject(query), true);
 	CommandCounterIncrement();
 	owner_context_leave(&ctx);
 	return defview;

@@ -8,13 +8,13 @@
  *
  * A stream table that merely lags is not wrong, so S must be a snapshot at
  * which no change of a source is waiting.  Under the refresh lock nobody else
- * moves the frontier: refresh, take S, ask whether the windows are empty at S,
- * and count if they are; try again if not.  The refresh also takes the locks
- * that keep changes out which no window shows (TRUNCATE, partitions attached).
- * If a source is written so fast that no such moment is found, say so rather
- * than report lag as a difference.
+ * moves the frontier.  So refresh; the frontier then names the snapshot of that
+ * refresh, and both sides are read by it, however fast others write.  A
+ * snapshot registered before the refresh keeps vacuum from removing what that
+ * one sees.  If there was nothing to refresh the frontier is older than that:
+ * then any snapshot serves at which the windows still are empty.
  *
- * A query that is recomputed by every refresh has no windows.  There its
+ * A query that is recomputed by every refresh may have no frontier.  There its
  * sources are locked against writers, so that the refresh and the count see
  * the same rows.
  *
@@ -46,8 +46,6 @@
 #include "refresh/refresh.h"
 
 PG_FUNCTION_INFO_V1(pgt_verify_stream_table);
-
-#define MAX_TRIES 20
 
 typedef struct VerifyCounts
 {
@@ -167,7 +165,7 @@ push_newest_snapshot(void)
 	PushActiveSnapshot(GetLatestSnapshot());
 }
 
-/* For a query without windows: nobody writes from here to the count. */
+/* For a query that is always recomputed: nobody writes from here to the count. */
 static void
 verify_locked(const StreamTable *st, VerifyCounts *counts)
 {
@@ -181,30 +179,73 @@ verify_locked(const StreamTable *st, VerifyCounts *counts)
 	PopActiveSnapshot();
 }
 
-static void
-verify_windows(const StreamTable *st, VerifyCounts *counts)
+/*
+ * The snapshot that a frontier was written from, as this transaction may use
+ * it now.  It has no subtransactions; "overflowed" makes them be looked up.
+ */
+static Snapshot
+frontier_snapshot(const SourceFrontier *frontier)
 {
-	for (int try = 0; try < MAX_TRIES; try++)
+	Snapshot	snapshot = palloc(sizeof(SnapshotData));
+
+	*snapshot = *GetLatestSnapshot();
+	snapshot->xmin = (TransactionId) frontier->xmin;
+	snapshot->xmax = (TransactionId) frontier->xmax;
+	snapshot->xcnt = frontier->nxip;
+	snapshot->xip = palloc((frontier->nxip + 1) * sizeof(TransactionId));
+	for (int i = 0; i < frontier->nxip; i++)
+		snapshot->xip[i] = (TransactionId) frontier->xip[i];
+	snapshot->subxcnt = 0;
+	snapshot->subxip = NULL;
+	snapshot->suboverflowed = true;
+	snapshot->snapXactCompletionCount = 0;
+	return snapshot;
+}
+
+static void
+verify_at_frontier(const StreamTable *st, VerifyCounts *counts)
+{
+	CommandCounterIncrement();
+	PushCopiedSnapshot(frontier_snapshot(&st->frontier->sources[0]));
+	count_differences(st, counts);
+	PopActiveSnapshot();
+}
+
+/* Returns false if a change came after the refresh that found nothing. */
+static bool
+verify_unchanged(const StreamTable *st, VerifyCounts *counts)
+{
+	bool		exact;
+
+	push_newest_snapshot();
+	exact = !refresh_has_pending(st);
+	if (exact)
+		count_differences(st, counts);
+	PopActiveSnapshot();
+	return exact;
+}
+
+static void
+verify_captured(const StreamTable *st, VerifyCounts *counts)
+{
+	Snapshot	keep = RegisterSnapshot(GetLatestSnapshot());
+	bool		done = false;
+
+	while (!done)
 	{
-		bool		exact;
+		RefreshResult result = refresh_run(st->relid, true, NULL);
 
 		CHECK_FOR_INTERRUPTS();
-		(void) refresh_run(st->relid, true, NULL);
-		push_newest_snapshot();
-		exact = !refresh_has_pending(stream_table_read(st->relid, NULL));
-		if (exact)
-			count_differences(st, counts);
-		PopActiveSnapshot();
-		if (exact)
-			return;
+		st = stream_table_read(st->relid, NULL);
+		if (result == REFRESH_DONE && st->frontier->nsources > 0)
+		{
+			verify_at_frontier(st, counts);
+			done = true;
+		}
+		else
+			done = verify_unchanged(st, counts);
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("cannot verify stream table \"%s\": its sources are written too fast",
-					st->name),
-			 errdetail("After each of %d refreshes a change was waiting already.",
-					   MAX_TRIES),
-			 errhint("Run LOCK TABLE ... IN SHARE MODE on the sources first, in the same transaction.")));
+	UnregisterSnapshot(keep);
 }
 
 static void
@@ -221,7 +262,7 @@ verify(const StreamTable *st, VerifyCounts *counts)
 													pgt_relation_owner(st->relid))))
 		verify_locked(st, counts);
 	else
-		verify_windows(st, counts);
+		verify_captured(st, counts);
 }
 
 Datum

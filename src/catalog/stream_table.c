@@ -336,7 +336,8 @@ stream_table_open(const char *name, bool lock)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("stream table \"%s\" does not exist", name),
 				 errhint("List them with SELECT name FROM pgtrickle.pgt_status().")));
-	if (stream_table_read(relid, NULL) == NULL)
+	st = stream_table_read(relid, NULL);
+	if (st == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a stream table", name),
@@ -349,9 +350,11 @@ stream_table_open(const char *name, bool lock)
 						   GetUserNameFromId(pgt_relation_owner(relid), true)),
 				 errhint("Ask its owner, or run SET ROLE first.")));
 
-	/* The right is checked first: nobody else may hold up refreshes. */
-	if (lock)
-		stream_table_lock(relid, true);
+	if (!lock)
+		return st;
+
+	/* The right was checked first: nobody else may hold up refreshes. */
+	stream_table_lock(relid, true);
 	st = stream_table_read(relid, NULL);
 	if (st == NULL || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 		ereport(ERROR,

@@ -360,6 +360,27 @@ merge_extreme(MergeRun *run, int i, TupleTableSlot *slot, int column)
 		(!run->state_null[i] && compare_extreme(state, went, run->state[i]) > 0);
 }
 
+/*
+ * Give each sum the decimal places of its longest value; what is cut off are
+ * zeros.
+ */
+static void
+trim_scales(MergeRun *run)
+{
+	for (int i = 0; i < run->program->nstates; i++)
+	{
+		int			scales = run->program->states[i].scales;
+		int			scale = 0;
+
+		if (scales < 0 || run->state_null[i])
+			continue;
+		if (!run->state_null[scales])
+			scale = scale_of_units(DatumGetNumeric(run->state[scales]));
+		run->state[i] = DirectFunctionCall2(numeric_round, run->state[i],
+											Int32GetDatum(scale));
+	}
+}
+
 /* Merge a row of the delta into the state at hand.  False: recompute. */
 static bool
 merge_delta(MergeRun *run, TupleTableSlot *slot)
@@ -394,6 +415,11 @@ merge_delta(MergeRun *run, TupleTableSlot *slot)
 				if (!merge_sum(run, i, delta, isnull))
 					return false;
 				break;
+			case STATE_SCALES:
+				delta = slot_getattr(slot, column++, &isnull);
+				if (!merge_sum(run, i, delta, isnull))
+					return false;
+				break;
 			case STATE_MIN:
 			case STATE_MAX:
 				if (!merge_extreme(run, i, slot, column))
@@ -404,6 +430,7 @@ merge_delta(MergeRun *run, TupleTableSlot *slot)
 				return false;
 		}
 	}
+	trim_scales(run);
 	return run->program->fresh_keys == 0;
 }
 

@@ -14,6 +14,7 @@
 #include "executor/spi.h"
 #include "nodes/execnodes.h"
 #include "sqlgen/sqlgen.h"
+#include "utils/numeric.h"
 
 /* Sources that a refresh finds changed are a bit set of this type. */
 typedef uint64 SourceMask;
@@ -27,6 +28,7 @@ typedef enum StateKind
 	STATE_ROWS,					/* number of rows of the group */
 	STATE_NONNULL,				/* number of its rows whose argument is not NULL */
 	STATE_SUM,
+	STATE_SCALES,				/* decimal places of a sum, see scale_units.c */
 	STATE_MIN,
 	STATE_MAX,
 	STATE_VALUE					/* the aggregate itself, recomputed */
@@ -42,7 +44,7 @@ typedef struct StateColumn
 	Oid			collation;
 	AttrNumber	attno;			/* where the stream table keeps it */
 	const AggregateCall *call;	/* STATE_VALUE, MIN, MAX */
-	bool		nonfinite;		/* some of its values are not finite */
+	int			scales;			/* STATE_SUM: index of its STATE_SCALES, or -1 */
 } StateColumn;
 
 typedef enum PlanKind
@@ -107,6 +109,9 @@ extern void core_delta_sql(const DeltaProgram *program, SourceMask changed,
  */
 extern void core_state_sql(const DeltaProgram *program, bool restricted,
 						   uint64 null_keys, StringInfo out);
+
+/* ---- scale_units.c ---- */
+extern int	scale_of_units(Numeric units);
 
 /* ---- op_agg.c ---- */
 extern void aggregate_plan_states(DeltaProgram *program);

@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "delta/delta.h"
 #include "storage/bufmgr.h"
 #include "utils/memutils.h"
@@ -157,7 +158,8 @@ bool
 program_run_full(DeltaProgram *program, Relation st, Snapshot snapshot,
 				 ApplyCounts *counts)
 {
-	bool		swap = RelationGetNumberOfBlocks(st) == 0;
+	bool		swap = st->rd_rel->relkind == RELKIND_RELATION &&
+		RelationGetNumberOfBlocks(st) == 0;
 	ApplyState *apply;
 
 	check_layout(program, st);

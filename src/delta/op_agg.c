@@ -23,6 +23,9 @@
  *		sum(x)   = sum if nonnull > 0, else NULL
  *		avg(x)   = sum / nonnull, by the division that avg() itself uses
  *
+ * Where the values of a numeric argument may differ in their decimal places,
+ * the sum has a companion that counts them, see scale_units.c.
+ *
  * An interval cannot be multiplied by a weight exactly (it goes through
  * floating point), so its sums add rows of weight 1 and subtract rows of
  * weight -1, and the windows are asked for unit weights.
@@ -58,6 +61,7 @@ add_state(DeltaProgram *program, StateKind kind, int arg, Oid type,
 	state->typmod = typmod;
 	state->collation = collation;
 	state->call = call;
+	state->scales = -1;
 	return program->nstates++;
 }
 
@@ -82,6 +86,36 @@ add_int8_state(DeltaProgram *program, StateKind kind, int arg)
 	return add_state(program, kind, arg, INT8OID, -1, InvalidOid, NULL);
 }
 
+/* Do the values of a core column all have the same number of decimal places? */
+static bool
+scale_is_fixed(const DeltaProgram *program, int arg)
+{
+	int			common = -1;
+	ListCell   *lc;
+
+	foreach(lc, program->tree->branches)
+	{
+		int			scale = expression_scale(list_nth(((Branch *) lfirst(lc))->targets, arg - 1));
+
+		if (scale < 0 || (common >= 0 && scale != common))
+			return false;
+		common = scale;
+	}
+	return true;
+}
+
+static int
+add_sum_state(DeltaProgram *program, const AggregateCall *call)
+{
+	int			sum = add_state(program, STATE_SUM, call->arg,
+								sum_type(call->argtype), -1, InvalidOid, NULL);
+
+	if (call->argtype == NUMERICOID && !scale_is_fixed(program, call->arg))
+		program->states[sum].scales = add_state(program, STATE_SCALES, call->arg,
+												NUMERICOID, -1, InvalidOid, NULL);
+	return sum;
+}
+
 /* The states that a call needs, in the order agg_merge.c expects. */
 static int *
 plan_call(DeltaProgram *program, const AggregateCall *call)
@@ -96,8 +130,7 @@ plan_call(DeltaProgram *program, const AggregateCall *call)
 			break;
 		case AGGREGATE_SUM:
 		case AGGREGATE_AVG:
-			states[0] = add_state(program, STATE_SUM, call->arg,
-								  sum_type(call->argtype), -1, InvalidOid, NULL);
+			states[0] = add_sum_state(program, call);
 			states[1] = add_int8_state(program, STATE_NONNULL, call->arg);
 			if (call->argtype == INTERVALOID)
 				program->unit_weights = true;
@@ -125,7 +158,7 @@ aggregate_plan_states(DeltaProgram *program)
 	int			i = 0;
 	ListCell   *lc;
 
-	program->states = palloc0(sizeof(StateColumn) * (2 * ncalls + 1));
+	program->states = palloc0(sizeof(StateColumn) * (3 * ncalls + 1));
 	program->call_states = palloc0(sizeof(int *) * (ncalls + 1));
 	(void) add_int8_state(program, STATE_ROWS, 0);
 	foreach(lc, program->tree->calls)
@@ -165,6 +198,9 @@ append_state_delta(const StateColumn *state, StringInfo out)
 				appendStringInfo(out, ", sum(c%d::numeric * w)", x);
 			else
 				appendStringInfo(out, ", sum(c%d * w)", x);
+			break;
+		case STATE_SCALES:
+			appendStringInfo(out, ", sum(pgtrickle.scale_unit(c%d) * w)", x);
 			break;
 		case STATE_MIN:
 			appendStringInfo(out, ", min(c%d) FILTER (WHERE w > 0), min(c%d) FILTER (WHERE w < 0)", x, x);
@@ -221,6 +257,9 @@ append_state(const StateColumn *state, StringInfo out)
 			break;
 		case STATE_SUM:
 			appendStringInfo(out, ", sum(c%d)", x);
+			break;
+		case STATE_SCALES:
+			appendStringInfo(out, ", sum(pgtrickle.scale_unit(c%d))", x);
 			break;
 		case STATE_MIN:
 			appendStringInfo(out, ", min(c%d)", x);

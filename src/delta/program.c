@@ -178,7 +178,7 @@ rewritten_query(Oid defview)
 	if (list_length(rewritten) != 1)
 		elog(ERROR, "a definition was rewritten to %d queries",
 			 list_length(rewritten));
-	return linitial(rewritten);
+	return (Query *) analyze_name_operators(linitial(rewritten), NULL);
 }
 
 /* The first source whose changes cannot be captured. */

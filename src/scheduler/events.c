@@ -15,17 +15,38 @@
 
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "miscadmin.h"
+#include "utils/lsyscache.h"
 
 #include "capture/capture.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/shmem.h"
 
-/* This transaction altered the set of stream tables. */
-static bool change_pending = false;
+/* What this transaction did to the set of stream tables. */
+typedef enum PendingChange
+{
+	CHANGE_NONE,
+	CHANGE_POSSIBLE,			/* a table was dropped, maybe one of ours */
+	CHANGE_MADE
+} PendingChange;
+
+static PendingChange pending_change = CHANGE_NONE;
 
 static object_access_hook_type prev_object_access_hook = NULL;
+
+/* Slot of this database if it has or awaits a worker. */
+static DatabaseSlot *
+slot_existing(void)
+{
+	DatabaseSlot *slot;
+
+	LWLockAcquire(scheduler_shared->lock, LW_SHARED);
+	slot = slot_find(MyDatabaseId);
+	LWLockRelease(scheduler_shared->lock);
+	return slot;
+}
 
 /* Slot of this database, asking for a worker if there is none; may be NULL. */
 static DatabaseSlot *
@@ -113,9 +134,9 @@ transaction_prepared(void)
 }
 
 static void
-stream_tables_changed(void)
+stream_tables_changed(PendingChange change)
 {
-	DatabaseSlot *slot = slot_want();
+	DatabaseSlot *slot = change == CHANGE_MADE ? slot_want() : slot_existing();
 
 	if (slot == NULL)
 		return;
@@ -126,21 +147,23 @@ stream_tables_changed(void)
 static void
 scheduler_xact_callback(XactEvent event, void *arg)
 {
-	if (!change_pending)
+	PendingChange change = pending_change;
+
+	if (change == CHANGE_NONE)
 		return;
 
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
-			change_pending = false;
-			stream_tables_changed();
+			pending_change = CHANGE_NONE;
+			stream_tables_changed(change);
 			break;
 		case XACT_EVENT_PREPARE:
-			change_pending = false;
+			pending_change = CHANGE_NONE;
 			transaction_prepared();
 			break;
 		case XACT_EVENT_ABORT:
-			change_pending = false;
+			pending_change = CHANGE_NONE;
 			break;
 		default:
 			break;
@@ -151,10 +174,19 @@ void
 scheduler_notify_change(void)
 {
 	if (scheduler_shared)
-		change_pending = true;
+		pending_change = CHANGE_MADE;
 }
 
-/* CREATE and DROP EXTENSION call no function of ours. */
+static bool
+is_lasting_table(Oid relid)
+{
+	char		relkind = get_rel_relkind(relid);
+
+	return (relkind == RELKIND_RELATION || relkind == RELKIND_PARTITIONED_TABLE) &&
+		get_rel_persistence(relid) != RELPERSISTENCE_TEMP;
+}
+
+/* CREATE EXTENSION, DROP EXTENSION and DROP TABLE call no function of ours. */
 static void
 scheduler_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 						int subId, void *arg)
@@ -165,6 +197,9 @@ scheduler_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 	if (classId == ExtensionRelationId &&
 		(access == OAT_POST_CREATE || access == OAT_DROP))
 		scheduler_notify_change();
+	else if (classId == RelationRelationId && access == OAT_DROP && subId == 0 &&
+			 pending_change == CHANGE_NONE && is_lasting_table(objectId))
+		pending_change = CHANGE_POSSIBLE;
 }
 
 void

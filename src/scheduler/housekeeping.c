@@ -202,15 +202,19 @@ prune_history(ScheduledTable *table, TimestampTz now)
 		prune_one(table, now);
 }
 
-/* Called about once a minute. */
+/* Called about once a minute.  What did not grow has only its age to lose. */
 void
 prune_all_histories(TimestampTz now)
 {
+	static int	known_retention = -1;
+	bool		all = known_retention != pgt_history_retention;
+
+	known_retention = pgt_history_retention;
 	for (int i = 0; i < queue_length(); i++)
 	{
 		ScheduledTable *table = queue_get(i);
 
-		if (table->unpruned > 0 || now - table->pruned_at >= PRUNE_IDLE_US)
+		if (all || table->unpruned > 0 || now - table->pruned_at >= PRUNE_IDLE_US)
 			prune_one(table, now);
 	}
 }
