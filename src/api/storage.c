@@ -58,21 +58,29 @@ append_column(StringInfo sql, const LayoutColumn *column)
 						 generate_collation_name(column->collation));
 }
 
+/*
+ * Keyed rows are updated in place; some room in each page lets most updates
+ * stay there and leave the index alone.  Rows of a bag only come and go.
+ */
+#define KEYED_FILLFACTOR 90
+
 static char *
-create_table_sql(const char *table, const List *layout)
+create_table_sql(const char *table, const DeltaProgram *program)
 {
 	StringInfoData sql;
 	ListCell   *lc;
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE TABLE %s (", table);
-	foreach(lc, layout)
+	foreach(lc, program_layout(program))
 	{
-		if (lc != list_head(layout))
+		if (sql.data[sql.len - 1] != '(')
 			appendStringInfoString(&sql, ", ");
 		append_column(&sql, (const LayoutColumn *) lfirst(lc));
 	}
 	appendStringInfoString(&sql, ") USING heap");
+	if (program_identity(program)->kind != IDENTITY_BAG)
+		appendStringInfo(&sql, " WITH (fillfactor = %d)", KEYED_FILLFACTOR);
 	return sql.data;
 }
 
@@ -87,7 +95,7 @@ storage_create(const char *schema, const char *name,
 
 	/* The fixed search_path makes every printed type and collation qualified. */
 	owner_context_enter(&ctx, owner);
-	run_sql(create_table_sql(table, program_layout(program)));
+	run_sql(create_table_sql(table, program));
 	relid = get_relname_relid(name, get_namespace_oid(schema, false));
 
 	index = apply_index_ddl(relid, program_identity(program));

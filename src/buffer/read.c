@@ -23,11 +23,8 @@
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/indexing.h"
-#include "catalog/pg_class.h"
 #include "executor/tuptable.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "buffer/buffer.h"
@@ -35,6 +32,7 @@
 #include "buffer/consolidate.h"
 #include "buffer/floor.h"
 #include "buffer/scan.h"
+#include "catalog/catalog.h"
 
 /*
  * Trimming and rewriting a buffer put rows into another file, or nowhere,
@@ -45,24 +43,9 @@
 static void
 check_snapshot(Relation buffer, Snapshot snapshot)
 {
-	Relation	pg_class;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		same;
-
 	if (!IsolationUsesXactSnapshot())
 		return;
-	pg_class = table_open(RelationRelationId, AccessShareLock);
-	ScanKeyInit(&key, Anum_pg_class_oid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(RelationGetRelid(buffer)));
-	scan = systable_beginscan(pg_class, ClassOidIndexId, true, snapshot, 1, &key);
-	tuple = systable_getnext(scan);
-	same = HeapTupleIsValid(tuple) &&
-		((Form_pg_class) GETSTRUCT(tuple))->relfilenode == buffer->rd_rel->relfilenode;
-	systable_endscan(scan);
-	table_close(pg_class, AccessShareLock);
-	if (!same)
+	if (relation_is_newer_than(buffer, snapshot))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access due to concurrent trimming of captured changes"),

@@ -19,6 +19,7 @@
 #include "nodes/pg_list.h"
 #include "storage/itemptr.h"
 #include "storage/lock.h"
+#include "utils/rel.h"
 #include "utils/snapshot.h"
 
 #include "refresh/frontier.h"
@@ -64,6 +65,12 @@ typedef struct StreamTable
 extern Oid	pgt_catalog_relid(const char *relname);
 /* Is the extension installed in this database? */
 extern bool pgt_extension_exists(void);
+/*
+ * Has the relation other storage than the snapshot knows?  Rewriting a table
+ * and TRUNCATE do not obey MVCC: what an older snapshot sees of them is not
+ * what was there.
+ */
+extern bool relation_is_newer_than(Relation rel, Snapshot snapshot);
 /* Owner of a relation; ERROR if it is gone. */
 extern Oid	pgt_relation_owner(Oid relid);
 /* Owner of the extension: the one who owns our schemas' objects. */

@@ -7,7 +7,7 @@
  * refreshed a thousand times a second does not fill the disk.
  *
  * refresh_id ascends within a stream table, because its refreshes exclude
- * each other; so the index on (pgt_id, refresh_id) gives oldest and newest.
+ * each other; so the index on (pgt_id, refresh_id) gives the newest.
  *
  *-------------------------------------------------------------------------
  */
@@ -132,50 +132,30 @@ scan_begin(Relation rel, Relation index, int64 pgt_id)
 	return systable_beginscan_ordered(rel, index, NULL, 1, &key);
 }
 
-/* From the oldest on, until one is young enough. */
-static void
-prune_by_age(Relation rel, Relation index, int64 pgt_id)
-{
-	TimestampTz keep_from = GetCurrentTimestamp() -
-		(int64) pgt_history_retention * SECS_PER_MINUTE * USECS_PER_SEC;
-	SysScanDesc scan = scan_begin(rel, index, pgt_id);
-	HeapTuple	tuple;
-
-	while ((tuple = systable_getnext_ordered(scan, ForwardScanDirection)) != NULL)
-	{
-		if (row_end_time(rel, tuple) >= keep_from)
-			break;
-		CatalogTupleDelete(rel, &tuple->t_self);
-	}
-	systable_endscan_ordered(scan);
-}
-
-/* From the newest on, all beyond those to keep. */
-static void
-prune_by_number(Relation rel, Relation index, int64 pgt_id)
-{
-	SysScanDesc scan = scan_begin(rel, index, pgt_id);
-	HeapTuple	tuple;
-	int			n = 0;
-
-	while ((tuple = systable_getnext_ordered(scan, BackwardScanDirection)) != NULL)
-		if (++n > HISTORY_MAX_ROWS)
-			CatalogTupleDelete(rel, &tuple->t_self);
-	systable_endscan_ordered(scan);
-}
-
+/*
+ * One pass from the newest row on.  It cannot end at the first old row,
+ * because a clock that was set back makes a newer row older.
+ */
 void
 history_prune(int64 pgt_id)
 {
 	Relation	rel = table_open(pgt_catalog_relid(HISTORY_TABLE), RowExclusiveLock);
 	Relation	index = index_open(pgt_catalog_relid(HISTORY_INDEX), AccessShareLock);
+	SysScanDesc scan = scan_begin(rel, index, pgt_id);
+	TimestampTz keep_from = GetCurrentTimestamp() -
+		(int64) pgt_history_retention * SECS_PER_MINUTE * USECS_PER_SEC;
+	HeapTuple	tuple;
+	int			nkept = 0;
 
-	prune_by_age(rel, index, pgt_id);
+	while ((tuple = systable_getnext_ordered(scan, BackwardScanDirection)) != NULL)
+	{
+		if (nkept == HISTORY_MAX_ROWS || row_end_time(rel, tuple) < keep_from)
+			CatalogTupleDelete(rel, &tuple->t_self);
+		else
+			nkept++;
+	}
 
-	/* the second scan must not meet what the first has deleted */
-	CommandCounterIncrement();
-	prune_by_number(rel, index, pgt_id);
-
+	systable_endscan_ordered(scan);
 	index_close(index, AccessShareLock);
 	table_close(rel, RowExclusiveLock);
 }

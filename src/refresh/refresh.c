@@ -173,26 +173,59 @@ close_buffers(Refresh *r)
 			table_close(r->buffers[i], NoLock);
 }
 
-/* Push S, and refuse to work on a state of the stream table that is past. */
+/* Refuse a snapshot under which a source looks as it never was. */
 static void
-take_snapshot(Refresh *r)
+check_not_rewritten(const Refresh *r, Oid relid)
 {
-	StreamTable *seen;
+	Relation	rel = table_open(relid, NoLock);
 
-	r->outcome.data_timestamp = GetCurrentTimestamp();
-	PushCopiedSnapshot(GetTransactionSnapshot());
-	UpdateActiveSnapshotCommandId();
-	r->snapshot = GetActiveSnapshot();
+	if (relation_is_newer_than(rel, r->snapshot))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access because source \"%s\" was rewritten",
+						RelationGetRelationName(rel)),
+				 errdetail("It was rewritten or truncated after the snapshot of this transaction was taken."),
+				 errhint("Retry the transaction.")));
+	table_close(rel, NoLock);
+}
 
-	if (!IsolationUsesXactSnapshot())
-		return;
-	seen = stream_table_read(r->st->relid, r->snapshot);
+/*
+ * The snapshot of a REPEATABLE READ transaction may be older than our locks:
+ * the stream table, and everything that does not obey MVCC, must still be as
+ * it was.
+ */
+static void
+check_snapshot(const Refresh *r)
+{
+	StreamTable *seen = stream_table_read(r->st->relid, r->snapshot);
+
 	if (seen == NULL || !ItemPointerEquals(&seen->tid, &r->st->tid))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access due to concurrent refresh of stream table \"%s\"",
 						r->st->name),
 				 errhint("Retry the transaction.")));
+	for (int i = 0; i < r->cached->nsources; i++)
+	{
+		ListCell   *lc;
+
+		check_not_rewritten(r, r->cached->sources[i].relid);
+		foreach(lc, r->cached->sources[i].partitions)
+			check_not_rewritten(r, lfirst_oid(lc));
+	}
+}
+
+/* Push S. */
+static void
+take_snapshot(Refresh *r)
+{
+	r->outcome.data_timestamp = GetCurrentTimestamp();
+	PushCopiedSnapshot(GetTransactionSnapshot());
+	UpdateActiveSnapshotCommandId();
+	r->snapshot = GetActiveSnapshot();
+
+	if (IsolationUsesXactSnapshot())
+		check_snapshot(r);
 }
 
 static const SourceFrontier *
@@ -423,14 +456,15 @@ refresh_as_owner(Refresh *r, const char *full_reason)
 }
 
 static StreamTable *
-read_definition(Oid relid)
+read_definition(Oid relid, const char *name)
 {
 	StreamTable *st = stream_table_read(relid, NULL);
 
 	if (st == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("stream table with oid %u does not exist any more", relid)));
+				 errmsg("stream table \"%s\" does not exist any more",
+						name ? name : "")));
 	if (!OidIsValid(st->defview))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -449,6 +483,7 @@ refresh_run(Oid relid, bool wait, const char *full_reason)
 	RefreshResult result;
 	MemoryContext refresh_context;
 	MemoryContext old;
+	char	   *name;
 
 	PreventCommandDuringRecovery("refresh of a stream table");
 	if (refreshing)
@@ -456,6 +491,8 @@ refresh_run(Oid relid, bool wait, const char *full_reason)
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("cannot refresh a stream table from within a refresh"),
 				 errhint("Remove the call from the query's functions and from the triggers on the stream table.")));
+	/* it may be dropped while we wait */
+	name = get_rel_name(relid);
 	if (!stream_table_lock(relid, wait))
 		return REFRESH_BUSY;
 
@@ -465,7 +502,7 @@ refresh_run(Oid relid, bool wait, const char *full_reason)
 	old = MemoryContextSwitchTo(refresh_context);
 	r.context = refresh_context;
 	r.outcome.start_time = GetCurrentTimestamp();
-	r.st = read_definition(relid);
+	r.st = read_definition(relid, name);
 
 	context.callback = refresh_error_context;
 	context.arg = quote_qualified_identifier(r.st->schema, r.st->name);

@@ -31,7 +31,7 @@
 #define TRIM_FIRST_US		US_PER_S
 #define TRIM_LAST_US		(60 * US_PER_S)
 
-#define PRUNE_REFRESHES		1000
+#define PRUNE_REFRESHES		256
 #define PRUNE_IDLE_US		(3600 * US_PER_S)
 
 typedef enum TrimResult

@@ -131,7 +131,7 @@ worker_interrupts(void)
 	{
 		ConfigReloadPending = false;
 		ProcessConfigFile(PGC_SIGHUP);
-		reload = true;
+		next_round = 0;			/* schedules and retention may have changed */
 	}
 }
 
