@@ -609,6 +609,7 @@ recompute_affected(MergeRun *run)
 		if (run->program->tree->nkeys == 0)
 		{
 			program_execute(run->program, PLAN_RECOMPUTE, 0, 0, receive_state, run);
+			tuplestore_end(groups->keys);
 			continue;
 		}
 		groups->seen = palloc0(sizeof(bool) * groups->count);
@@ -618,6 +619,7 @@ recompute_affected(MergeRun *run)
 						groups->count, receive_state, run);
 		SPI_unregister_relation(SQLGEN_AFFECTED_NAME);
 		delete_unseen(run, groups);
+		tuplestore_end(groups->keys);
 	}
 }
 

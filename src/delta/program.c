@@ -26,10 +26,12 @@
 #include "common/hashfn.h"
 #include "delta/delta.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "rewrite/rewriteSupport.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -164,6 +166,22 @@ uses_virtual_column(const ProgramSource *source)
 	return result;
 }
 
+/* On every level of the query: may its user read what it reads? */
+static bool
+check_rights_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		Query	   *query = (Query *) node;
+
+		(void) ExecCheckPermissions(query->rtable, query->rteperminfos, true);
+		return query_tree_walker(query, check_rights_walker, context, 0);
+	}
+	return expression_tree_walker(node, check_rights_walker, context);
+}
+
 /* The query of the view, views and row security expanded. */
 static Query *
 rewritten_query(Oid defview)
@@ -178,6 +196,7 @@ rewritten_query(Oid defview)
 	if (list_length(rewritten) != 1)
 		elog(ERROR, "a definition was rewritten to %d queries",
 			 list_length(rewritten));
+	(void) check_rights_walker(linitial(rewritten), NULL);
 	return (Query *) analyze_name_operators(linitial(rewritten), NULL);
 }
 
@@ -191,15 +210,50 @@ uncapturable_reason(DeltaProgram *program)
 	foreach(lc, program->sources)
 	{
 		ProgramSource *source = lfirst(lc);
+		const char *why = capture_unsupported_reason(source->relid);
 
-		source->uncapturable = capture_unsupported_reason(source->relid);
-		if (source->uncapturable == NULL && uses_virtual_column(source))
-			source->uncapturable = psprintf("source \"%s\" is read through a virtual generated column",
-											get_rel_name(source->relid));
+		if (why == NULL && uses_virtual_column(source))
+			why = "is read through a virtual generated column";
+		if (why != NULL)
+			source->uncapturable = psprintf("source \"%s\" %s",
+											get_rel_name(source->relid), why);
 		if (reason == NULL)
 			reason = source->uncapturable;
 	}
 	return reason;
+}
+
+/*
+ * A delta reads the tables themselves, also those behind a view, with the
+ * rights of the stream table's owner.
+ */
+static bool
+may_read(const ProgramSource *source, Oid role)
+{
+	int			attno = -1;
+
+	if (pg_class_aclcheck(source->relid, role, ACL_SELECT) == ACLCHECK_OK)
+		return true;
+	while ((attno = bms_next_member(source->columns, attno)) >= 0)
+		if (pg_attribute_aclcheck(source->relid, attno, role, ACL_SELECT) != ACLCHECK_OK)
+			return false;
+	return !bms_is_empty(source->columns);
+}
+
+static const char *
+unreadable_reason(const DeltaProgram *program)
+{
+	ListCell   *lc;
+
+	foreach(lc, program->sources)
+	{
+		ProgramSource *source = lfirst(lc);
+
+		if (!may_read(source, GetUserId()))
+			return psprintf("its owner may not read table \"%s\" itself",
+							get_rel_name(source->relid));
+	}
+	return NULL;
 }
 
 /* ---- layout ---- */
@@ -395,6 +449,8 @@ decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
 	program->reason = program->tree->reason;
 	if (program->reason == NULL)
 		program->reason = reason;
+	if (program->reason == NULL)
+		program->reason = unreadable_reason(program);
 	if (program->reason == NULL && program->always_recompute)
 		program->reason = "it calls a function that is not immutable, or samples a table";
 	if (program->reason == NULL && list_length(program->sources) > MAX_SOURCES)

@@ -140,6 +140,8 @@ load_program(Refresh *r)
 		return;
 
 	r->action = ACTION_REINITIALIZE;
+	if (r->st->needs_reinit && r->st->reinit_reason != NULL)
+		r->reason = r->st->reinit_reason;
 	refresh_track(r->st->pgt_id, r->program, pgt_relation_owner(r->st->relid));
 	program_cache_forget(r->st->relid);
 	r->cached = program_cache_get(r->st);
@@ -387,6 +389,14 @@ run_delta(Refresh *r)
 }
 
 static void
+end_windows(Refresh *r)
+{
+	for (int i = 0; i < r->cached->nsources; i++)
+		if (r->windows[i].rows != NULL)
+			tuplestore_end(r->windows[i].rows);
+}
+
+static void
 run_action(Refresh *r)
 {
 	SPI_connect();
@@ -394,6 +404,7 @@ run_action(Refresh *r)
 		read_windows(r);
 	if (r->action == ACTION_DIFFERENTIAL)
 		run_delta(r);
+	end_windows(r);
 	if (r->action != ACTION_DIFFERENTIAL)
 		run_full(r);
 	SPI_finish();
@@ -465,12 +476,7 @@ read_definition(Oid relid, const char *name)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("stream table \"%s\" does not exist any more",
 						name ? name : "")));
-	if (!OidIsValid(st->defview))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("stream table \"%s\" has lost its definition", st->name),
-				 errdetail("A source that its query read was dropped with CASCADE."),
-				 errhint("Give it a new query with pgtrickle.create_or_replace_stream_table(), or drop it with pgtrickle.drop_stream_table().")));
+	stream_table_require_definition(st);
 	return st;
 }
 

@@ -386,6 +386,8 @@ launcher_init(void)
 void
 pgt_launcher_main(Datum arg)
 {
+	TimestampTz last = 0;
+
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
@@ -394,6 +396,7 @@ pgt_launcher_main(Datum arg)
 
 	for (;;)
 	{
+		TimestampTz now = GetCurrentTimestamp();
 		TimestampTz next;
 		long		timeout;
 
@@ -406,6 +409,14 @@ pgt_launcher_main(Datum arg)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 		}
+
+		/*
+		 * If the clock was set back, every time that we remember is too far
+		 * away: start afresh.  The workers do the same.
+		 */
+		if (now < last - US_PER_S)
+			proc_exit(1);
+		last = now;
 
 		scan_databases();
 		next = start_workers(reap_slots());

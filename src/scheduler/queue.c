@@ -105,7 +105,7 @@ same_sources(const ScheduledTable *a, const ScheduledTable *b)
 static void
 carry_over(ScheduledTable *table, const ScheduledTable *old)
 {
-	table->started_at = old->started_at;
+	table->started_at = Max(table->started_at, old->started_at);
 	table->ended_at = old->ended_at;
 	table->unpruned = old->unpruned;
 	table->pruned_at = old->pruned_at;
@@ -141,6 +141,8 @@ load_table(ScheduledTable *table, const StreamTable *st)
 	table->schedule_us = schedule_us(st);
 	load_sources(table);
 
+	/* so that a restart does not refresh everything at once */
+	table->started_at = Min(st->data_timestamp, GetCurrentTimestamp());
 	table->dirty = true;
 	table->recompute = table->uncaptured;
 	table->probed = table->uncaptured;

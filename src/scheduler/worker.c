@@ -273,6 +273,8 @@ worker_loop(void)
 												  "pg_trickle worker loop",
 												  ALLOCSET_DEFAULT_SIZES);
 
+	TimestampTz last = 0;
+
 	for (;;)
 	{
 		TimestampTz now;
@@ -286,6 +288,10 @@ worker_loop(void)
 		notice_events();
 
 		now = GetCurrentTimestamp();
+		if (now < last - US_PER_S)
+			worker_exit(WORKER_EXIT_FAILED);	/* see pgt_launcher_main() */
+		last = now;
+
 		do_rounds(now);
 		if (reload)
 			continue;
