@@ -63,6 +63,7 @@ CREATE TABLE pgtrickle.pgt_change_tracking (
 	source regclass NOT NULL,
 	capture_mode text NOT NULL CHECK (capture_mode IN ('statement', 'row')),
 	partitions regclass[] NOT NULL DEFAULT '{}',
+	capture_signature bigint NOT NULL,
 	source_placement text NOT NULL DEFAULT 'local'
 		CHECK (source_placement IN ('local', 'reference', 'distributed')),
 	frontier_per_node jsonb,

@@ -131,9 +131,4 @@ pgt_wait_event(const char *name)
 	pg_database_ownercheck(dboid, roleid)
 #endif
 
-/* From 18 on there is pg_noreturn, which comes first in a declaration. */
-#if PG18_GE
-#define pg_attribute_noreturn() __attribute__((noreturn))
-#endif
-
 #endif							/* PGT_COMPAT_H */

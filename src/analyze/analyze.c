@@ -731,14 +731,13 @@ analyze_query(Query *query)
 	{
 		Branch	   *branch = lfirst(lc);
 
-		if (tree->reason == NULL &&
-			(contain_mutable_functions((Node *) branch->quals) ||
-			 contain_mutable_functions((Node *) branch->targets)))
-			tree->reason = "it calls a function that is not immutable";
+		if (tree->reason == NULL)
+			tree->reason = analyze_mutable_reason((Node *) branch->quals);
+		if (tree->reason == NULL)
+			tree->reason = analyze_mutable_reason((Node *) branch->targets);
 	}
 	foreach(lc, tree->outputs)
-		if (tree->reason == NULL &&
-			contain_mutable_functions((Node *) ((OutputColumn *) lfirst(lc))->expr))
-			tree->reason = "it calls a function that is not immutable";
+		if (tree->reason == NULL)
+			tree->reason = analyze_mutable_reason((Node *) ((OutputColumn *) lfirst(lc))->expr);
 	return tree;
 }

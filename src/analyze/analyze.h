@@ -92,6 +92,12 @@ typedef struct QueryTree
 extern Node *analyze_name_operators(Node *node, void *context);
 
 /*
+ * NULL if a query or expression is immutable, else which function is not, as
+ * a reason (palloc'd).
+ */
+extern const char *analyze_mutable_reason(Node *node);
+
+/*
  * Analyse a query that was rewritten (views and row security expanded).
  * Result in CurrentMemoryContext; the query is scribbled upon.
  */

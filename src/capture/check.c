@@ -156,6 +156,9 @@ check_all(const ChangeTracking *tracking)
 	foreach(lc, partitions)
 		if (reason == NULL)
 			reason = check_triggers(tracking, lfirst_oid(lc));
+	if (reason == NULL && capture_signature(tracking) != tracking->signature)
+		reason = psprintf("a trigger or a partition of \"%s\" was taken away for a while",
+						  get_rel_name(source));
 	return reason;
 }
 

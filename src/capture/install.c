@@ -213,6 +213,7 @@ capture_ensure(Oid source, const Bitmapset *columns)
 	if (is_new || broken)
 	{
 		install_triggers(tracking);
+		tracking->signature = capture_signature(tracking);
 		change_tracking_write(tracking);
 	}
 	if (broken)

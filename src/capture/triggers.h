@@ -26,6 +26,9 @@ extern bool trigger_wanted(SourceObject kind, char relkind, bool row_triggers);
 /* Does rel have the trigger, enabled always and as we would make it? */
 extern bool trigger_in_place(Relation rel, SourceObject kind, const char *name);
 
+/* See signature.c. */
+extern uint64 capture_signature(const ChangeTracking *tracking);
+
 /* Make it, or make it again; the caller is the superuser, and has no reference. */
 extern void trigger_install(Oid relid, SourceObject kind, const char *name);
 

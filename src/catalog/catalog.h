@@ -181,6 +181,7 @@ typedef struct ChangeTracking
 	SourceIdentifier source;
 	bool		row_triggers;	/* captured by row, not by statement */
 	List	   *partitions;		/* oids of the inheritors that carry triggers */
+	uint64		signature;		/* of the triggers when they were installed */
 } ChangeTracking;
 extern ChangeTracking *change_tracking_read(Oid source);	/* NULL: not tracked */
 extern ChangeTracking *change_tracking_read_by_name(const char *stable_name);

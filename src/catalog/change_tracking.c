@@ -42,6 +42,7 @@ enum
 	COL_SOURCE,
 	COL_CAPTURE_MODE,
 	COL_PARTITIONS,
+	COL_SIGNATURE,
 	COL_PLACEMENT,
 	COL_FRONTIER_PER_NODE,
 	COL_TRACKED_SINCE,
@@ -67,6 +68,7 @@ tracking_from_tuple(HeapTuple tuple, TupleDesc desc)
 	tracking->source.oid = DatumGetObjectId(values[COL_SOURCE - 1]);
 	name = TextDatumGetCString(values[COL_CAPTURE_MODE - 1]);
 	tracking->row_triggers = strcmp(name, "row") == 0;
+	tracking->signature = (uint64) DatumGetInt64(values[COL_SIGNATURE - 1]);
 	deconstruct_array(DatumGetArrayTypeP(values[COL_PARTITIONS - 1]),
 					  REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT,
 					  &elems, &nulls, &nelems);
@@ -195,6 +197,7 @@ change_tracking_write(const ChangeTracking *tracking)
 	values[COL_CAPTURE_MODE - 1] =
 		CStringGetTextDatum(tracking->row_triggers ? "row" : "statement");
 	values[COL_PARTITIONS - 1] = partitions_array(tracking->partitions);
+	values[COL_SIGNATURE - 1] = Int64GetDatum((int64) tracking->signature);
 	values[COL_PLACEMENT - 1] = CStringGetTextDatum("local");
 	isnull[COL_FRONTIER_PER_NODE - 1] = true;
 	values[COL_TRACKED_SINCE - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
@@ -208,6 +211,7 @@ change_tracking_write(const ChangeTracking *tracking)
 		replace[COL_SOURCE - 1] = true;
 		replace[COL_CAPTURE_MODE - 1] = true;
 		replace[COL_PARTITIONS - 1] = true;
+		replace[COL_SIGNATURE - 1] = true;
 		new = heap_modify_tuple(old, RelationGetDescr(rel), values, isnull, replace);
 		CatalogTupleUpdate(rel, &old->t_self, new);
 	}

@@ -119,36 +119,76 @@ source_walker(Node *node, SourceWalk *walk)
 	return expression_tree_walker(node, source_walker, walk);
 }
 
-/* Fold the bodies of the user's functions into the fingerprint. */
+/* What the fingerprint has seen. */
+typedef struct FunctionWalk
+{
+	uint64		hash;
+	List	   *seen;			/* oids of functions */
+} FunctionWalk;
+
+static bool function_walker(Node *node, FunctionWalk *walk);
+
+static void
+hash_attribute(HeapTuple tuple, AttrNumber attno, FunctionWalk *walk)
+{
+	bool		isnull;
+	Datum		value = SysCacheGetAttr(PROCOID, tuple, attno, &isnull);
+
+	if (isnull)
+		return;
+	walk->hash = hash_combine64(walk->hash,
+								hash_bytes_extended((unsigned char *) VARDATA_ANY(PG_DETOAST_DATUM_PACKED(value)),
+													VARSIZE_ANY_EXHDR(PG_DETOAST_DATUM_PACKED(value)), 0));
+}
+
+/*
+ * Fold the definitions of the user's functions into the fingerprint, and of
+ * those that they call, where PostgreSQL knows the calls.
+ */
 static bool
 hash_function(Oid funcid, void *context)
 {
-	uint64	   *hash = context;
+	FunctionWalk *walk = context;
 	HeapTuple	tuple;
 	Datum		body;
 	bool		isnull;
 
-	if (funcid < FirstNormalObjectId)
+	if (funcid < FirstNormalObjectId || list_member_oid(walk->seen, funcid))
 		return false;
+	walk->seen = lappend_oid(walk->seen, funcid);
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
+	walk->hash = hash_combine64(walk->hash, ((Form_pg_proc) GETSTRUCT(tuple))->prolang);
+	hash_attribute(tuple, Anum_pg_proc_prosrc, walk);
+	hash_attribute(tuple, Anum_pg_proc_probin, walk);
+	hash_attribute(tuple, Anum_pg_proc_proconfig, walk);
+	hash_attribute(tuple, Anum_pg_proc_prosqlbody, walk);
+	body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &isnull);
 	if (!isnull)
-		*hash = hash_string(TextDatumGetCString(body), *hash);
+		(void) function_walker(stringToNode(TextDatumGetCString(body)), walk);
 	ReleaseSysCache(tuple);
 	return false;
 }
 
 static bool
-function_walker(Node *node, uint64 *hash)
+function_walker(Node *node, FunctionWalk *walk)
 {
 	if (node == NULL)
 		return false;
-	(void) check_functions_in_node(node, hash_function, hash);
+	(void) check_functions_in_node(node, hash_function, walk);
 	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, function_walker, hash, 0);
-	return expression_tree_walker(node, function_walker, hash);
+		return query_tree_walker((Query *) node, function_walker, walk, 0);
+	return expression_tree_walker(node, function_walker, walk);
+}
+
+static uint64
+query_fingerprint(Query *query)
+{
+	FunctionWalk walk = {.hash = hash_string(nodeToString(query), 0)};
+
+	(void) function_walker((Node *) query, &walk);
+	return walk.hash;
 }
 
 /* A virtual generated column has no stored value to capture. */
@@ -451,8 +491,10 @@ decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
 		program->reason = reason;
 	if (program->reason == NULL)
 		program->reason = unreadable_reason(program);
+	if (program->reason == NULL)
+		program->reason = analyze_mutable_reason((Node *) original);
 	if (program->reason == NULL && program->always_recompute)
-		program->reason = "it calls a function that is not immutable, or samples a table";
+		program->reason = "its result can change without a change of its sources";
 	if (program->reason == NULL && list_length(program->sources) > MAX_SOURCES)
 		program->reason = psprintf("it reads more than %d tables", MAX_SOURCES);
 	if (program->reason == NULL && program->tree->nkeys > MAX_SOURCES)
@@ -482,8 +524,7 @@ program_compile(Oid defview)
 	program->watched = list_make1_oid(defview);
 	(void) source_walker((Node *) query, &walk);
 
-	program->fingerprint = hash_string(nodeToString(original), 0);
-	(void) function_walker((Node *) original, &program->fingerprint);
+	program->fingerprint = query_fingerprint(original);
 
 	program->tree = analyze_query(query);
 	decide_rule(program, original, &walk);

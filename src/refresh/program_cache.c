@@ -5,7 +5,9 @@
  *
  * An entry is invalidated by a relcache message about any relation of the
  * query, views and partitions included, about the stream table or a buffer,
- * and by any message about functions, operators or roles.  Messages are
+ * and by any message about the other kinds of objects whose names stand in the
+ * text of a statement, and about roles.  A kept plan that PostgreSQL plans
+ * again is parsed again from its text, so names in it must be current.  Messages are
  * processed when a lock is taken, so an entry that is still valid after all
  * its locks were taken is current.
  *
@@ -240,6 +242,10 @@ program_cache_init(void)
 	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
 	CacheRegisterSyscacheCallback(PROCOID, syscache_callback, (Datum) 0);
 	CacheRegisterSyscacheCallback(OPEROID, syscache_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, syscache_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(COLLOID, syscache_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, syscache_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(AMOPOPID, syscache_callback, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHMEMMEMROLE, syscache_callback, (Datum) 0);
 	CacheRegisterSyscacheCallback(AUTHOID, syscache_callback, (Datum) 0);
 }

@@ -32,6 +32,7 @@
 #include "refresh/program_cache.h"
 #include "refresh/refresh.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -73,6 +74,22 @@ typedef struct Refresh
 
 /* Set while a refresh runs in this backend: its query must not start another. */
 static bool refreshing = false;
+
+/*
+ * A foreign key's action changes tables in the middle of a statement, while
+ * the triggers that capture those changes wait for the statement's end.  A
+ * refresh by a trigger could see the one without the other.
+ */
+static void
+refuse_in_trigger(void)
+{
+	if (DatumGetInt32(OidFunctionCall0(F_PG_TRIGGER_DEPTH)) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("cannot refresh a stream table from within a trigger"),
+				 errdetail("Changes of the statement that fired the trigger may not be captured yet."),
+				 errhint("Use the schedule '0s', which refreshes as soon as a change commits.")));
+}
 
 static void
 refresh_error_context(void *arg)
@@ -375,12 +392,12 @@ run_delta(Refresh *r)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
-			PG_RE_THROW();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+			ReThrowError(error);
 		set_action(r, ACTION_FULL,
 				   psprintf("a data error on rows that never existed together: %s",
 							error->message));
@@ -499,6 +516,7 @@ refresh_run(Oid relid, bool wait, const char *full_reason)
 				 errhint("Remove the call from the query's functions and from the triggers on the stream table.")));
 	/* it may be dropped while we wait */
 	name = get_rel_name(relid);
+	refuse_in_trigger();
 	if (!stream_table_lock(relid, wait))
 		return REFRESH_BUSY;
 

@@ -86,7 +86,7 @@ worker_attach(int index, Oid dboid)
 		proc_exit(0);
 }
 
-static void pg_attribute_noreturn()
+static void
 worker_exit(WorkerExit reason)
 {
 	LWLockAcquire(scheduler_shared->lock, LW_EXCLUSIVE);
@@ -140,24 +140,11 @@ worker_interrupts(void)
 static void
 sweep_task(void *arg)
 {
+	if (!pgt_extension_exists())
+		return;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	stream_table_sweep();
 	PopActiveSnapshot();
-}
-
-static void
-exists_task(void *arg)
-{
-	*(bool *) arg = pgt_extension_exists();
-}
-
-static bool
-extension_exists(void)
-{
-	bool		exists = true;
-
-	worker_try_log("looking for the extension", exists_task, &exists);
-	return exists;
 }
 
 static void
@@ -165,8 +152,7 @@ read_catalog(void)
 {
 	reload = false;
 
-	if (extension_exists())
-		worker_try_log("removing dropped stream tables", sweep_task, NULL);
+	worker_try_log("removing dropped stream tables", sweep_task, NULL);
 	if (!queue_load())
 		worker_exit(WORKER_EXIT_NO_EXTENSION);
 }
@@ -266,7 +252,7 @@ next_due(void)
 	return due;
 }
 
-static void pg_attribute_noreturn()
+static void
 worker_loop(void)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
@@ -307,6 +293,21 @@ worker_loop(void)
 		else
 			worker_sleep(next_due());
 	}
+}
+
+static void
+exists_task(void *arg)
+{
+	*(bool *) arg = pgt_extension_exists();
+}
+
+static bool
+extension_exists(void)
+{
+	bool		exists = false;
+
+	worker_try_log("looking for the extension", exists_task, &exists);
+	return exists;
 }
 
 void

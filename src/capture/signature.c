@@ -1,0 +1,113 @@
+/*-------------------------------------------------------------------------
+ *
+ * signature.c
+ *	  Has what captures a source been there all the time?
+ *
+ * A partition that was detached and attached again, and a trigger that was
+ * disabled and enabled again, look as they did before, but changes in between
+ * were not captured.  Each of these writes a new version of a row of
+ * pg_inherits or pg_trigger.  The signature is a hash over the transactions
+ * that wrote the present versions: another signature means that there may have
+ * been a gap.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
+#include "common/hashfn.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+
+#include "capture/targets.h"
+#include "capture/triggers.h"
+
+static uint64
+hash_row(uint64 hash, Oid oid, HeapTuple tuple)
+{
+	TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+	uint64		both = ((uint64) oid << 32) | xmin;
+
+	return hash_combine64(hash, hash_bytes_extended((const unsigned char *) &both,
+													sizeof(both), 0));
+}
+
+static bool
+is_ours(const char *trigger, const char *stable_name)
+{
+	for (int i = SOURCE_OBJECT_TRIGGER_INSERT; i < SOURCE_TRIGGER_KINDS; i++)
+		if (strcmp(trigger, source_object_name((SourceObject) i, stable_name)) == 0)
+			return true;
+	return false;
+}
+
+/* Our triggers, in the order of their names. */
+static uint64
+hash_triggers(uint64 hash, Oid relid, const char *stable_name)
+{
+	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, TriggerRelidNameIndexId, true, NULL, 1, &key);
+	while ((tuple = systable_getnext(scan)) != NULL)
+	{
+		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
+
+		if (is_ours(NameStr(trigger->tgname), stable_name))
+			hash = hash_row(hash, trigger->oid, tuple);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return hash;
+}
+
+/* The place of a partition in its tree. */
+static uint64
+hash_attachment(uint64 hash, Oid relid)
+{
+	Relation	rel = table_open(InheritsRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, InheritsRelidSeqnoIndexId, true, NULL, 1, &key);
+	while ((tuple = systable_getnext(scan)) != NULL)
+		hash = hash_row(hash, ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent, tuple);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return hash;
+}
+
+static int
+compare_oids(const ListCell *a, const ListCell *b)
+{
+	return (lfirst_oid(a) > lfirst_oid(b)) - (lfirst_oid(a) < lfirst_oid(b));
+}
+
+uint64
+capture_signature(const ChangeTracking *tracking)
+{
+	List	   *partitions = list_copy(tracking->partitions);
+	uint64		hash = hash_triggers(0, tracking->source.oid,
+									 tracking->source.stable_name);
+	ListCell   *lc;
+
+	list_sort(partitions, compare_oids);
+	foreach(lc, partitions)
+	{
+		hash = hash_attachment(hash, lfirst_oid(lc));
+		hash = hash_triggers(hash, lfirst_oid(lc), tracking->source.stable_name);
+	}
+	return hash;
+}
