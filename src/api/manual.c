@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "tcop/utility.h"
@@ -24,10 +25,14 @@ Datum
 pgt_refresh_stream_table(PG_FUNCTION_ARGS)
 {
 	char	   *name = argument_text(fcinfo, 0, "name", false);
+	StreamTable *st;
 
 	PreventCommandIfReadOnly("refresh_stream_table()");
 	PreventCommandDuringRecovery("refresh_stream_table()");
-	(void) refresh_run(stream_table_open(name, false)->relid, true, NULL);
+	st = stream_table_open(name, false);
+	(void) refresh_run(st->relid, true, NULL);
+	if (!IsTransactionBlock())
+		refresh_trim_buffers(st);
 	PG_RETURN_VOID();
 }
 

@@ -8,6 +8,7 @@
  *
  *		xid xid8	top-level transaction that made the change
  *		w int2		+1 the row came, -1 the row went, 0 the table was truncated
+ *		part int2	how often the transaction had refreshed a stream table before
  *		c<attnum>	one for each captured column, of the type of the source's
  *
  * Nothing is ever updated in it.  See README.md for why it has no index.
@@ -28,6 +29,10 @@
 
 #define BUFFER_ATTR_XID		1
 #define BUFFER_ATTR_W		2
+#define BUFFER_ATTR_PART	3
+
+/* Columns that every buffer has; those of the source follow. */
+#define BUFFER_FIXED_ATTRS	3
 
 /*
  * The changes of one source between a consumer's frontier and a snapshot.
@@ -67,7 +72,7 @@ extern Oid	buffer_relid(const char *stable_name);
 /*
  * Append rows.  Each is an array of attribute values of the source; the map
  * says which of them go into the buffer's columns: columns[i] is the attribute
- * behind the buffer's column BUFFER_ATTR_W + 1 + i, 0 if there is none, and
+ * behind the buffer's column BUFFER_FIXED_ATTRS + 1 + i, 0 if there is none, and
  * ncolumns counts all of these, dropped ones too.  Values may point to what
  * lives until the next call only.  Used by capture only.
  */

@@ -28,7 +28,7 @@ buffer_source_column(Form_pg_attribute att)
 AttrNumber
 buffer_column(TupleDesc buffer, AttrNumber source_column)
 {
-	for (int i = BUFFER_ATTR_W; i < buffer->natts; i++)
+	for (int i = BUFFER_FIXED_ATTRS; i < buffer->natts; i++)
 		if (buffer_source_column(TupleDescAttr(buffer, i)) == source_column)
 			return i + 1;
 	return InvalidAttrNumber;

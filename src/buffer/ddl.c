@@ -84,7 +84,8 @@ buffer_create(const SourceIdentifier *source, TupleDesc desc, const Bitmapset *c
 	int			attnum = -1;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE TABLE %s (xid pg_catalog.xid8 NOT NULL, w pg_catalog.int2 NOT NULL",
+	appendStringInfo(&sql, "CREATE TABLE %s (xid pg_catalog.xid8 NOT NULL, w pg_catalog.int2 NOT NULL,"
+					 " part pg_catalog.int2 NOT NULL",
 					 name);
 	while ((attnum = bms_next_member(columns, attnum)) >= 0)
 	{
@@ -168,7 +169,7 @@ buffer_narrow(const SourceIdentifier *source, const Bitmapset *keep)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "ALTER TABLE %s ", buffer_quoted_name(source->stable_name));
 	rel = table_open(buffer, AccessShareLock);
-	for (int i = BUFFER_ATTR_W; i < RelationGetNumberOfAttributes(rel); i++)
+	for (int i = BUFFER_FIXED_ATTRS; i < RelationGetNumberOfAttributes(rel); i++)
 	{
 		AttrNumber	attnum = buffer_source_column(TupleDescAttr(RelationGetDescr(rel), i));
 

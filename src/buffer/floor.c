@@ -125,7 +125,7 @@ static bool
 same_frontier(const SourceFrontier *a, const SourceFrontier *b)
 {
 	return a->xmin == b->xmin && a->xmax == b->xmax &&
-		a->own_xid == b->own_xid && a->own_cid == b->own_cid &&
+		a->own_xid == b->own_xid && a->own_part == b->own_part &&
 		a->nxip == b->nxip &&
 		memcmp(a->xip, b->xip, sizeof(uint64) * a->nxip) == 0;
 }

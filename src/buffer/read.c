@@ -7,11 +7,10 @@
  *
  * Visibility is the heap's own: a row was inserted by the transaction, or the
  * subtransaction, that made the change, so S shows both or neither.  "New" is
- * frontier_is_new(), from the row's xid column and its cmin; the latter is in
- * the row header as long as nobody deletes the row, and nobody does.
+ * frontier_is_new(), from the row's columns xid and part.
  *
- * Most rows of a page that is read again are old.  They are told by their xid
- * alone, which is the first column and never null, hence at a fixed place.
+ * Most rows of a page that is read again are old.  They are told by these two
+ * alone, which come first and are never null, hence at a fixed place.
  *
  *-------------------------------------------------------------------------
  */
@@ -82,11 +81,21 @@ buffer_tuple_xid(HeapTuple tuple)
 	return xid;
 }
 
+static int
+buffer_tuple_part(HeapTuple tuple)
+{
+	int16		part;
+
+	memcpy(&part, (char *) tuple->t_data + tuple->t_data->t_hoff +
+		   sizeof(uint64) + sizeof(int16), sizeof(part));
+	return part;
+}
+
 bool
 buffer_tuple_is_new(HeapTuple tuple, const SourceFrontier *since)
 {
 	return frontier_is_new(since, buffer_tuple_xid(tuple),
-						   HeapTupleHeaderGetRawCommandId(tuple->t_data));
+						   buffer_tuple_part(tuple));
 }
 
 bool
@@ -143,7 +152,7 @@ buffer_read_window(Relation buffer, const SourceFrontier *since, Snapshot snapsh
 				   ChangeWindow *window)
 {
 	AttrNumber *map = map_columns(buffer, desc, attnums);
-	AttrNumber	last = BUFFER_ATTR_W;
+	AttrNumber	last = BUFFER_FIXED_ATTRS;
 	Consolidation *c = consolidate_begin(desc, unit_weights);
 	Datum	   *values = consolidate_values(c);
 	bool	   *isnull = consolidate_isnull(c);

@@ -7,9 +7,7 @@
  * buffer is committed or dead (or our own), and the frontiers that are visible
  * now are final.  If no row is new to any of them, the buffer is emptied.
  * Else, if the rows that anybody can still want begin behind its middle, they
- * are moved to a new file, with the xid that they have.  A moved row gets
- * another cmin; hence nothing is moved while some frontier has an entry for
- * its own transaction, which counts cmins.
+ * are moved to a new file, with the xid and part that they have.
  *
  * Everything is first looked at under AccessShareLock, so that the strong lock
  * is asked for only if it pays, and held over the tail of the buffer only.
@@ -32,9 +30,10 @@
 #include "nodes/parsenodes.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
+#include "storage/proc.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 
 #include "buffer/buffer.h"
 #include "buffer/buffer_append.h"
@@ -122,17 +121,6 @@ slowest_frontier(Relation rel, List *frontiers, BlockNumber *start)
 	return result;
 }
 
-static bool
-movable(List *frontiers)
-{
-	ListCell   *lc;
-
-	foreach(lc, frontiers)
-		if (((SourceFrontier *) lfirst(lc))->own_xid != 0)
-			return false;
-	return true;
-}
-
 static TrimAction
 choose_action(Relation rel, List *frontiers, Snapshot snapshot)
 {
@@ -144,25 +132,55 @@ choose_action(Relation rel, List *frontiers, Snapshot snapshot)
 	if (!anything_wanted(rel, frontiers, snapshot))
 		return TRIM_EMPTY;
 	(void) slowest_frontier(rel, frontiers, &start);
-	if (start >= MIN_MOVE_BLOCKS && start > nblocks / 2 && movable(frontiers))
+	if (start >= MIN_MOVE_BLOCKS && start > nblocks / 2)
 		return TRIM_MOVE;
 	return TRIM_NOTHING;
 }
 
+/*
+ * Wait in the queue, because under steady load there may be no moment without
+ * an open writer.  New writers wait behind us meanwhile, so it must be short.
+ * What the timeout raises must not reach the caller's transaction.
+ */
 static bool
 lock_within(Oid relid, int wait_ms)
 {
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), wait_ms);
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	int			save_timeout = LockTimeout;
+	volatile bool locked = false;
 
-	/* Asking again does not queue, so writers never wait behind us. */
-	while (!ConditionalLockRelationOid(relid, AccessExclusiveLock))
+	if (ConditionalLockRelationOid(relid, AccessExclusiveLock))
+		return true;
+	if (wait_ms <= 0)
+		return false;
+
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
 	{
-		if (GetCurrentTimestamp() >= end)
-			return false;
-		CHECK_FOR_INTERRUPTS();
-		pg_usleep(1000L);
+		LockTimeout = wait_ms;
+		LockRelationOid(relid, AccessExclusiveLock);
+		LockTimeout = save_timeout;
+		ReleaseCurrentSubTransaction();
+		locked = true;
 	}
-	return true;
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		LockTimeout = save_timeout;
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+			ReThrowError(error);
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	return locked;
 }
 
 /* Rows that somebody wants, without pointers into the file that goes. */

@@ -29,6 +29,7 @@
 
 #include "buffer/buffer.h"
 #include "buffer/buffer_append.h"
+#include "capture/capture.h"
 
 #define BATCH_ROWS	1000
 #define BATCH_BYTES 65536
@@ -71,7 +72,7 @@ buffer_writer_begin(Relation buffer, int ncolumns, const AttrNumber *columns)
 	BufferWriter *writer = palloc0(sizeof(BufferWriter));
 	FullTransactionId xid = GetTopFullTransactionId();
 
-	Assert(RelationGetNumberOfAttributes(buffer) == BUFFER_ATTR_W + ncolumns);
+	Assert(RelationGetNumberOfAttributes(buffer) == BUFFER_FIXED_ATTRS + ncolumns);
 	writer->rel = buffer;
 	writer->desc = RelationGetDescr(buffer);
 	writer->ncolumns = ncolumns;
@@ -82,6 +83,8 @@ buffer_writer_begin(Relation buffer, int ncolumns, const AttrNumber *columns)
 	writer->values[BUFFER_ATTR_XID - 1] = FullTransactionIdGetDatum(xid);
 	writer->isnull[BUFFER_ATTR_XID - 1] = false;
 	writer->isnull[BUFFER_ATTR_W - 1] = false;
+	writer->values[BUFFER_ATTR_PART - 1] = Int16GetDatum(capture_part());
+	writer->isnull[BUFFER_ATTR_PART - 1] = false;
 	writer->tuples = &writer->first;
 	writer->batch = AllocSetContextCreate(CurrentMemoryContext, "change buffer batch",
 										  ALLOCSET_DEFAULT_SIZES);
@@ -143,8 +146,8 @@ buffer_writer_add(BufferWriter *writer, int w, const Datum *values, const bool *
 	{
 		AttrNumber	attnum = writer->columns[i];
 
-		writer->values[BUFFER_ATTR_W + i] = attnum > 0 ? values[attnum - 1] : (Datum) 0;
-		writer->isnull[BUFFER_ATTR_W + i] = attnum > 0 ? isnull[attnum - 1] : true;
+		writer->values[BUFFER_FIXED_ATTRS + i] = attnum > 0 ? values[attnum - 1] : (Datum) 0;
+		writer->isnull[BUFFER_FIXED_ATTRS + i] = attnum > 0 ? isnull[attnum - 1] : true;
 	}
 
 	if (writer->n == 1 && writer->tuples == &writer->first)
@@ -164,7 +167,7 @@ buffer_writer_add(BufferWriter *writer, int w, const Datum *values, const bool *
 void
 buffer_writer_marker(BufferWriter *writer)
 {
-	memset(writer->isnull + BUFFER_ATTR_W, true, sizeof(bool) * writer->ncolumns);
+	memset(writer->isnull + BUFFER_FIXED_ATTRS, true, sizeof(bool) * writer->ncolumns);
 	writer->values[BUFFER_ATTR_W - 1] = Int16GetDatum(0);
 	flush(writer);
 	buffer_append_one(writer->rel,

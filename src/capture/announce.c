@@ -19,6 +19,9 @@
 capture_commit_hook_type capture_commit_hook = NULL;
 capture_prepare_hook_type capture_prepare_hook = NULL;
 
+/* Refreshes that the transaction has run; see frontier.h. */
+static int	part = 0;
+
 static Oid *noted = NULL;
 static int	nnoted = 0;
 static int	noted_size = 0;
@@ -42,6 +45,25 @@ capture_note(Oid source)
 	noted[nnoted++] = source;
 }
 
+int
+capture_part(void)
+{
+	return part;
+}
+
+int
+capture_part_end(void)
+{
+	if (part == PG_INT16_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("too many refreshes in one transaction"),
+				 errdetail("A transaction that writes sources can refresh stream tables %d times.",
+						   PG_INT16_MAX),
+				 errhint("Commit in between.")));
+	return ++part;
+}
+
 bool
 capture_in_transaction(void)
 {
@@ -51,6 +73,9 @@ capture_in_transaction(void)
 static void
 at_xact_end(XactEvent event, void *arg)
 {
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE ||
+		event == XACT_EVENT_ABORT)
+		part = 0;
 	if (nnoted == 0)
 		return;
 	switch (event)

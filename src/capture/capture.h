@@ -61,6 +61,13 @@ extern PGDLLIMPORT capture_prepare_hook_type capture_prepare_hook;
 /* Has the current transaction captured anything yet? */
 extern bool capture_in_transaction(void);
 
+/*
+ * The part of the current transaction that is being captured, from 0 up, and
+ * the end of a part: returns the number of the next.
+ */
+extern int	capture_part(void);
+extern int	capture_part_end(void);
+
 extern void capture_init(void);
 
 /* FNV-1a-64 as 16 lower-case hex digits, into a buffer of 17 bytes. */

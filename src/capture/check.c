@@ -93,7 +93,7 @@ check_buffer(const ChangeTracking *tracking, Relation source)
 	if (buffer == NULL)
 		return psprintf("the change buffer of \"%s\" is missing",
 						RelationGetRelationName(source));
-	for (int i = BUFFER_ATTR_W; i < RelationGetNumberOfAttributes(buffer) && !reason; i++)
+	for (int i = BUFFER_FIXED_ATTRS; i < RelationGetNumberOfAttributes(buffer) && !reason; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(buffer), i);
 		AttrNumber	attnum = buffer_source_column(att);

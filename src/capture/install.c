@@ -148,7 +148,7 @@ write_marker(Oid source, Oid buffer)
 	Relation	rel = table_open(buffer, RowExclusiveLock);
 	BufferWriter *writer;
 
-	writer = buffer_writer_begin(rel, RelationGetNumberOfAttributes(rel) - BUFFER_ATTR_W, NULL);
+	writer = buffer_writer_begin(rel, RelationGetNumberOfAttributes(rel) - BUFFER_FIXED_ATTRS, NULL);
 	buffer_writer_marker(writer);
 	buffer_writer_end(writer);
 	table_close(rel, NoLock);

@@ -123,12 +123,12 @@ map_columns(CaptureTarget *target, Relation rel, TupleDesc buffer)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
-	target->ncolumns = buffer->natts - BUFFER_ATTR_W;
+	target->ncolumns = buffer->natts - BUFFER_FIXED_ATTRS;
 	target->columns = palloc0(sizeof(AttrNumber) * Max(target->ncolumns, 1));
 	target->last_column = 0;
 	for (int i = 0; i < target->ncolumns; i++)
 	{
-		Form_pg_attribute att = TupleDescAttr(buffer, BUFFER_ATTR_W + i);
+		Form_pg_attribute att = TupleDescAttr(buffer, BUFFER_FIXED_ATTRS + i);
 		AttrNumber	attnum = attribute_of(rel, target->source, buffer_source_column(att));
 
 		if (attnum <= 0 || attnum > desc->natts ||

@@ -4,7 +4,7 @@
  *	  Frontiers made from snapshots, and their JSON form.
  *
  *		{"sources": {"<stable_name>": {"snapshot": "xmin:xmax:xip,...",
- *									   "own": "xid:cid"}},
+ *									   "own": "xid:part"}},
  *		 "sysid": "<system identifier>", "db": <database oid>,
  *		 "query": "<fingerprint of the query>"}
  *
@@ -71,7 +71,7 @@ frontier_at(Snapshot snapshot, int nsources, const SourceIdentifier *sources)
 		(U64FromFullTransactionId(own) < all.xmax || capture_in_transaction()))
 	{
 		all.own_xid = U64FromFullTransactionId(own);
-		all.own_cid = snapshot->curcid;
+		all.own_part = capture_part_end();
 	}
 
 	frontier->sysid = GetSystemIdentifier();
@@ -131,7 +131,7 @@ frontier_to_jsonb(const Frontier *frontier)
 		{
 			push_string(&state, WJB_KEY, "own");
 			push_string(&state, WJB_VALUE,
-						psprintf(UINT64_FORMAT ":%u", f->own_xid, f->own_cid));
+						psprintf(UINT64_FORMAT ":%d", f->own_xid, f->own_part));
 		}
 		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	}
@@ -216,7 +216,7 @@ parse_source(JsonbContainer *container, SourceFrontier *f)
 	if (own)
 	{
 		f->own_xid = parse_number(&own, ':', "own");
-		f->own_cid = (CommandId) parse_number(&own, '\0', "own");
+		f->own_part = (int) parse_number(&own, '\0', "own");
 	}
 }
 

@@ -10,11 +10,14 @@
  *
  * A refresh that runs inside a transaction which has itself written a source
  * consumes only the first part of that transaction's changes: those made
- * before the refresh's command.  For that transaction alone the rule is
+ * before the refresh.  For that transaction alone the rule is
  *
- *		cmin(row) >= own_cid
+ *		part(row) >= own_part
  *
- * because its xid may lie on either side of xmax(S_prev).
+ * because its xid may lie on either side of xmax(S_prev).  A row's part is the
+ * number of refreshes that its transaction had run when it was written; it
+ * never goes down, not even when a savepoint is rolled back.  (The row's cmin
+ * would say the same, but recovery from the WAL does not restore it.)
  *
  *-------------------------------------------------------------------------
  */
@@ -34,7 +37,7 @@ typedef struct SourceFrontier
 	int			nxip;
 	uint64	   *xip;			/* ascending */
 	uint64		own_xid;		/* 0: none */
-	CommandId	own_cid;
+	int			own_part;
 } SourceFrontier;
 
 typedef struct Frontier
@@ -46,12 +49,12 @@ typedef struct Frontier
 	SourceFrontier *sources;
 } Frontier;
 
-/* Was the change (xid, cmin) invisible to the frontier? */
+/* Was the change (xid, part) invisible to the frontier? */
 static inline bool
-frontier_is_new(const SourceFrontier *f, uint64 xid, CommandId cmin)
+frontier_is_new(const SourceFrontier *f, uint64 xid, int part)
 {
 	if (f->own_xid != 0 && xid == f->own_xid)
-		return cmin >= f->own_cid;
+		return part >= f->own_part;
 	if (xid >= f->xmax)
 		return true;
 	if (xid < f->xmin)

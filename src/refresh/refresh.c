@@ -31,6 +31,7 @@
 #include "miscadmin.h"
 #include "refresh/program_cache.h"
 #include "refresh/refresh.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -38,6 +39,9 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+
+/* A buffer of a megabyte is worth trimming. */
+#define TRIM_BLOCKS ((1024 * 1024) / BLCKSZ)
 
 typedef enum ActionKind
 {
@@ -551,6 +555,30 @@ refresh_run(Oid relid, bool wait, const char *full_reason)
 	MemoryContextDelete(refresh_context);
 	CommandCounterIncrement();
 	return result;
+}
+
+void
+refresh_trim_buffers(const StreamTable *st)
+{
+	ListCell   *lc;
+
+	foreach(lc, dependency_read(st->pgt_id))
+	{
+		Dependency *dep = lfirst(lc);
+		SourceIdentifier source = {.oid = dep->source};
+		Oid			buffer = dep->captured ? buffer_relid(dep->stable_name) : InvalidOid;
+		Relation	rel = OidIsValid(buffer) ? try_table_open(buffer, AccessShareLock) : NULL;
+		BlockNumber nblocks;
+
+		if (rel == NULL)
+			continue;
+		nblocks = RelationGetNumberOfBlocks(rel);
+		table_close(rel, NoLock);
+		if (nblocks < TRIM_BLOCKS)
+			continue;
+		strlcpy(source.stable_name, dep->stable_name, sizeof(source.stable_name));
+		(void) buffer_trim(&source, 0);
+	}
 }
 
 bool

@@ -30,6 +30,13 @@ typedef enum RefreshResult
 extern RefreshResult refresh_run(Oid relid, bool wait, const char *full_reason);
 
 /*
+ * Trim the buffers of a stream table's sources that have grown, if nobody uses
+ * them just now.  The locks last to the end of the transaction, so this is not
+ * for transaction blocks.
+ */
+extern void refresh_trim_buffers(const StreamTable *st);
+
+/*
  * Is there a change that the next refresh would consume (or must it recompute
  * anyway)?  Newest committed state; a hint, not a promise.
  */

@@ -44,6 +44,7 @@
 #define RETRY_ABSENT_US		(60 * US_PER_S)
 #define RETRY_YIELDED_US	(10 * US_PER_S)
 #define RETRY_WANTED_US		(200 * US_PER_MS)
+#define AFTER_CRASH_US		(5 * US_PER_S)
 #define RETRY_FAILED_FIRST_US	(5 * US_PER_S)
 #define RETRY_FAILED_LAST_US	(60 * US_PER_S)
 
@@ -60,6 +61,7 @@ typedef struct LauncherDatabase
 } LauncherDatabase;
 
 static HTAB *databases = NULL;
+static TimestampTz not_before = 0;	/* no worker is started */
 static bool worker_refused = false;
 
 /* ---- pg_database ---- */
@@ -78,7 +80,7 @@ note_database(Form_pg_database form)
 	if (!found)
 	{
 		database->tried_at = 0;
-		database->retry_at = 0;
+		database->retry_at = not_before;
 		database->failures = 0;
 		database->handle = NULL;
 	}
@@ -215,8 +217,9 @@ reap_slots(void)
 			if (database == NULL)
 				slot_release(slot);
 			else
-				database->retry_at = Min(database->retry_at,
-										 database->tried_at + RETRY_WANTED_US);
+				database->retry_at = Max(not_before,
+										 Min(database->retry_at,
+											 database->tried_at + RETRY_WANTED_US));
 		}
 		else if (slot->state == SLOT_STARTING)
 			starting++;
@@ -378,6 +381,13 @@ launcher_init(void)
 
 	scheduler_shared->launcher_latch = MyLatch;
 	before_shmem_exit(launcher_leave, (Datum) 0);
+
+	/*
+	 * If it was a worker that crashed, by what it is asked to run or for want
+	 * of memory, the next one may crash as well: leave others some time.
+	 */
+	if (scheduler_shared->after_crash)
+		not_before = GetCurrentTimestamp() + AFTER_CRASH_US;
 
 	scan_databases();
 	adopt_workers();

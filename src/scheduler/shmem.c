@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
+#include "utils/timestamp.h"
 
 #include "scheduler/scheduler.h"
 #include "scheduler/shmem.h"
@@ -79,6 +80,8 @@ shmem_startup(void)
 		scheduler_shared->lock = &(GetNamedLWLockTranche(LOCK_TRANCHE))->lock;
 		scheduler_shared->launcher_latch = NULL;
 		pg_atomic_init_u32(&scheduler_shared->generation, 1);
+		/* the first time, the postmaster has not noted its start yet */
+		scheduler_shared->after_crash = PgStartTime != 0;
 		scheduler_shared->nslots = slot_count();
 		for (int i = 0; i < scheduler_shared->nslots; i++)
 			slot_init(&scheduler_shared->slots[i]);

@@ -84,6 +84,8 @@ typedef struct SchedulerShared
 	LWLock	   *lock;
 	Latch	   *launcher_latch; /* as DatabaseSlot.latch */
 	pg_atomic_uint32 generation;	/* slots were given to other databases */
+	/* constant */
+	bool		after_crash;	/* the postmaster has restarted everything */
 	int			nslots;
 	DatabaseSlot slots[FLEXIBLE_ARRAY_MEMBER];
 } SchedulerShared;
