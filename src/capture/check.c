@@ -121,7 +121,7 @@ check_triggers(const ChangeTracking *tracking, Oid relid)
 		SourceObject kind = (SourceObject) i;
 		const char *name = source_object_name(kind, tracking->source.stable_name);
 
-		if (trigger_wanted(kind, rel->rd_rel->relkind, tracking->row_triggers) &&
+		if (trigger_wanted(kind, relid, tracking->row_triggers) &&
 			!trigger_in_place(rel, kind, name))
 			reason = psprintf("trigger \"%s\" of \"%s\" is missing, disabled or altered",
 							  name, RelationGetRelationName(rel));

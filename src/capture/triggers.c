@@ -40,6 +40,7 @@ typedef struct TriggerForm
 	int16		type;			/* pg_trigger.tgtype */
 	const char *events;
 	const char *tables;			/* transition tables, or NULL */
+	bool		never;			/* before the event, and never called */
 } TriggerForm;
 
 static const TriggerForm trigger_forms[] = {
@@ -67,6 +68,12 @@ static const TriggerForm trigger_forms[] = {
 		TRIGGER_TYPE_ROW | TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE,
 		"INSERT OR UPDATE OR DELETE",
 		NULL
+	},
+	[SOURCE_OBJECT_TRIGGER_MERGE] = {
+		TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT,
+		"INSERT",
+		NULL,
+		true
 	},
 };
 
@@ -102,9 +109,20 @@ source_needs_row_triggers(Oid source, List *partitions)
 	return false;
 }
 
+/*
+ * From 16 on, a MERGE that inserts into a partition and updates gives the
+ * statement trigger for UPDATE the inserted row as a new one: tuple routing
+ * remembers it for the transition table, and MERGE does not forget it.  It is
+ * not remembered where a row trigger before INSERT might change it, so each
+ * partition has one, which is never called.
+ */
+#define MERGE_NEEDS_TRIGGER PG16_GE
+
 bool
-trigger_wanted(SourceObject kind, char relkind, bool row_triggers)
+trigger_wanted(SourceObject kind, Oid relid, bool row_triggers)
 {
+	char		relkind = get_rel_relkind(relid);
+
 	switch (kind)
 	{
 		case SOURCE_OBJECT_TRIGGER_INSERT:
@@ -115,6 +133,9 @@ trigger_wanted(SourceObject kind, char relkind, bool row_triggers)
 			return true;
 		case SOURCE_OBJECT_TRIGGER_ROW:
 			return row_triggers && relkind == RELKIND_RELATION;
+		case SOURCE_OBJECT_TRIGGER_MERGE:
+			return MERGE_NEEDS_TRIGGER && !row_triggers &&
+				relkind == RELKIND_RELATION && get_rel_relispartition(relid);
 		default:
 			return false;
 	}
@@ -139,7 +160,7 @@ trigger_in_place(Relation rel, SourceObject kind, const char *name)
 		return trigger->tgenabled == TRIGGER_FIRES_ALWAYS &&
 			trigger->tgfoid == function &&
 			trigger->tgtype == form->type &&
-			trigger->tgqual == NULL && trigger->tgnattr == 0 &&
+			(trigger->tgqual != NULL) == form->never && trigger->tgnattr == 0 &&
 			(trigger->tgoldtable != NULL) == (form->tables && strstr(form->tables, "OLD")) &&
 			(trigger->tgnewtable != NULL) == (form->tables && strstr(form->tables, "NEW"));
 	}
@@ -154,12 +175,14 @@ trigger_install(Oid relid, SourceObject kind, const char *name)
 												   get_rel_name(relid));
 
 	trigger_remove(relid, name);
-	superuser_execute(psprintf("CREATE TRIGGER %s AFTER %s ON %s%s%s FOR EACH %s"
+	superuser_execute(psprintf("CREATE TRIGGER %s %s %s ON %s%s%s FOR EACH %s%s"
 							   " EXECUTE FUNCTION %s.cdc_capture()",
-							   quote_identifier(name), form->events, table,
+							   quote_identifier(name),
+							   form->never ? "BEFORE" : "AFTER", form->events, table,
 							   form->tables ? " REFERENCING " : "",
 							   form->tables ? form->tables : "",
 							   (form->type & TRIGGER_TYPE_ROW) ? "ROW" : "STATEMENT",
+							   form->never ? " WHEN (false)" : "",
 							   PGT_SCHEMA));
 	superuser_execute(psprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s",
 							   table, quote_identifier(name)));

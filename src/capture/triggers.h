@@ -21,7 +21,7 @@ extern List *source_partitions(Oid source, LOCKMODE lockmode);
 extern bool source_needs_row_triggers(Oid source, List *partitions);
 
 /* Should a relation of a source have this kind of trigger? */
-extern bool trigger_wanted(SourceObject kind, char relkind, bool row_triggers);
+extern bool trigger_wanted(SourceObject kind, Oid relid, bool row_triggers);
 
 /* Does rel have the trigger, enabled always and as we would make it? */
 extern bool trigger_in_place(Relation rel, SourceObject kind, const char *name);
