@@ -369,7 +369,7 @@ visible_targets(Query *query)
 
 /* Bring a column of a UNION ALL arm to the type the union gives it. */
 static Expr *
-coerce_union_column(Expr *expr, Oid type, int32 typmod, Oid collation)
+coerce_union_column(Expr *expr, Oid type, Oid collation)
 {
 	Node	   *node = (Node *) expr;
 
@@ -387,6 +387,27 @@ coerce_union_column(Expr *expr, Oid type, int32 typmod, Oid collation)
 	return (Expr *) node;
 }
 
+/* Columns of a union's arm take the types of the union. */
+static void
+coerce_arm(List *branches, const SetOperationStmt *setop)
+{
+	ListCell   *lb;
+
+	foreach(lb, branches)
+	{
+		Branch	   *branch = lfirst(lb);
+		ListCell   *lt,
+				   *ltype,
+				   *lcollation;
+
+		forthree(lt, branch->targets, ltype, setop->colTypes,
+				 lcollation, setop->colCollations)
+			lfirst(lt) = coerce_union_column(lfirst(lt), lfirst_oid(ltype),
+											 lfirst_oid(lcollation));
+	}
+}
+
+/* top: the union whose types the columns must have. */
 static List *
 union_branches(Query *query, Node *node, SetOperationStmt *top,
 			   const char **reason)
@@ -410,50 +431,17 @@ union_branches(Query *query, Node *node, SetOperationStmt *top,
 			return NIL;
 		left = list_concat(left, right);
 		if (setop != top)
-		{
-			/* columns of a nested union take the type of the outer one */
-			ListCell   *lc;
-
-			foreach(lc, left)
-			{
-				Branch	   *branch = lfirst(lc);
-				ListCell   *lt,
-						   *ltype,
-						   *ltypmod,
-						   *lcoll;
-
-				forfour(lt, branch->targets, ltype, top->colTypes,
-						ltypmod, top->colTypmods, lcoll, top->colCollations)
-					lfirst(lt) = coerce_union_column(lfirst(lt), lfirst_oid(ltype),
-													 lfirst_int(ltypmod),
-													 lfirst_oid(lcoll));
-			}
-		}
+			coerce_arm(left, top);
 		return left;
 	}
 	if (IsA(node, RangeTblRef))
 	{
 		RangeTblEntry *rte = rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable);
-		List	   *arm;
-		ListCell   *lc;
+		List	   *arm = normalize_query(rte->subquery, reason);
 
-		arm = normalize_query(rte->subquery, reason);
 		if (*reason != NULL)
 			return NIL;
-		foreach(lc, arm)
-		{
-			Branch	   *branch = lfirst(lc);
-			ListCell   *lt,
-					   *ltype,
-					   *ltypmod,
-					   *lcoll;
-
-			forfour(lt, branch->targets, ltype, top->colTypes,
-					ltypmod, top->colTypmods, lcoll, top->colCollations)
-				lfirst(lt) = coerce_union_column(lfirst(lt), lfirst_oid(ltype),
-												 lfirst_int(ltypmod),
-												 lfirst_oid(lcoll));
-		}
+		coerce_arm(arm, top);
 		return arm;
 	}
 	*reason = "its set operation has an unknown form";
