@@ -107,7 +107,8 @@ extern void buffer_read_window(Relation buffer, const SourceFrontier *since,
 /*
  * Remove what every consumer has consumed.  Takes AccessExclusiveLock on the
  * buffer, waiting at most wait_ms for it (0: only if it is free), and keeps it
- * to the end of the transaction.  Returns true if the buffer was trimmed.
+ * to the end of the transaction.  A buffer of a few pages is left alone.
+ * Returns true if the buffer was trimmed.
  */
 extern bool buffer_trim(const SourceIdentifier *source, int wait_ms);
 

@@ -172,8 +172,23 @@ append_keys(int nkeys, StringInfo out)
 		appendStringInfo(out, "c%d, ", key);
 }
 
+/*
+ * IS NOT NULL asks of a row value whether any of its fields is NULL, which is
+ * not what count() asks.
+ */
+static const char *
+nonnull_test(const DeltaProgram *program, int arg)
+{
+	Branch	   *branch = linitial(program->tree->branches);
+	Node	   *expr = list_nth(branch->targets, arg - 1);
+
+	return type_is_rowtype(exprType(expr)) ?
+		psprintf("num_nulls(c%d) = 0", arg) : psprintf("c%d IS NOT NULL", arg);
+}
+
 static void
-append_state_delta(const StateColumn *state, StringInfo out)
+append_state_delta(const DeltaProgram *program, const StateColumn *state,
+				   StringInfo out)
 {
 	int			x = state->arg;
 
@@ -183,7 +198,8 @@ append_state_delta(const StateColumn *state, StringInfo out)
 			appendStringInfoString(out, "sum(w)");
 			break;
 		case STATE_NONNULL:
-			appendStringInfo(out, ", coalesce(sum(w) FILTER (WHERE num_nulls(c%d) = 0), 0)", x);
+			appendStringInfo(out, ", coalesce(sum(w) FILTER (WHERE %s), 0)",
+							 nonnull_test(program, x));
 			break;
 		case STATE_SUM:
 			if (state->type == INTERVALOID)
@@ -235,7 +251,7 @@ aggregate_delta_sql(const DeltaProgram *program, SourceMask changed,
 	appendStringInfoString(out, "SELECT ");
 	append_keys(nkeys, out);
 	for (int i = 0; i < program->nstates; i++)
-		append_state_delta(&program->states[i], out);
+		append_state_delta(program, &program->states[i], out);
 	appendStringInfoString(out, "\n FROM (");
 	core_delta_sql(program, changed, out);
 	appendStringInfoString(out, ") d");
