@@ -81,8 +81,7 @@ typedef enum SourceObject
 	SOURCE_OBJECT_TRIGGER_UPDATE,
 	SOURCE_OBJECT_TRIGGER_DELETE,
 	SOURCE_OBJECT_TRIGGER_TRUNCATE,
-	SOURCE_OBJECT_TRIGGER_ROW,	/* pg_trickle_cdc_row_<stable_name> */
-	SOURCE_OBJECT_TRIGGER_MERGE /* pg_trickle_cdc_merge_<stable_name> */
+	SOURCE_OBJECT_TRIGGER_ROW	/* pg_trickle_cdc_row_<stable_name> */
 } SourceObject;
 extern const char *source_object_name(SourceObject kind, const char *stable_name);	/* palloc'd */
 

@@ -121,7 +121,7 @@ check_triggers(const ChangeTracking *tracking, Oid relid)
 		SourceObject kind = (SourceObject) i;
 		const char *name = source_object_name(kind, tracking->source.stable_name);
 
-		if (trigger_wanted(kind, relid, tracking->row_triggers) &&
+		if (trigger_wanted(kind, rel->rd_rel->relkind, tracking->row_triggers) &&
 			!trigger_in_place(rel, kind, name))
 			reason = psprintf("trigger \"%s\" of \"%s\" is missing, disabled or altered",
 							  name, RelationGetRelationName(rel));
@@ -144,7 +144,7 @@ check_all(const ChangeTracking *tracking)
 	if (list_difference_oid(partitions, tracking->partitions) != NIL ||
 		list_difference_oid(tracking->partitions, partitions) != NIL)
 		return psprintf("the partitions of \"%s\" changed", get_rel_name(source));
-	if (source_needs_row_triggers(source, partitions) != tracking->row_triggers)
+	if (source_needs_row_triggers(source) != tracking->row_triggers)
 		return psprintf("changes reach \"%s\" another way than before",
 						get_rel_name(source));
 

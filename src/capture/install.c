@@ -121,7 +121,7 @@ install_on_relation(const ChangeTracking *tracking, Oid relid)
 
 		/* DDL wants no open reference. */
 		table_close(rel, NoLock);
-		if (!trigger_wanted(kind, relid, tracking->row_triggers))
+		if (!trigger_wanted(kind, get_rel_relkind(relid), tracking->row_triggers))
 			trigger_remove(relid, name);
 		else if (!in_place)
 			trigger_install(relid, kind, name);
@@ -207,7 +207,7 @@ capture_ensure(Oid source, const Bitmapset *columns)
 			remove_from_relation(tracking, lfirst_oid(lc));
 		tracking->partitions = partitions;
 	}
-	tracking->row_triggers = source_needs_row_triggers(source, tracking->partitions);
+	tracking->row_triggers = source_needs_row_triggers(source);
 
 	buffer = buffer_ensure(&tracking->source, columns);
 	if (is_new || broken)

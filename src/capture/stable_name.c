@@ -31,7 +31,6 @@ static const char *const object_prefixes[] = {
 	[SOURCE_OBJECT_TRIGGER_DELETE] = "pg_trickle_cdc_del_",
 	[SOURCE_OBJECT_TRIGGER_TRUNCATE] = "pg_trickle_cdc_trunc_",
 	[SOURCE_OBJECT_TRIGGER_ROW] = "pg_trickle_cdc_row_",
-	[SOURCE_OBJECT_TRIGGER_MERGE] = "pg_trickle_cdc_merge_",
 };
 
 void

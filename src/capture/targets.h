@@ -14,7 +14,7 @@
 
 #include "capture/capture.h"
 
-#define SOURCE_TRIGGER_KINDS (SOURCE_OBJECT_TRIGGER_MERGE + 1)
+#define SOURCE_TRIGGER_KINDS (SOURCE_OBJECT_TRIGGER_ROW + 1)
 
 /* A tracked source that changes of a relation belong to. */
 typedef struct CaptureTarget

@@ -4,12 +4,16 @@
  *	  Which triggers a source needs, and whether they are as we make them.
  *
  * Statement triggers with transition tables cost a third of row triggers, and
- * serve every statement that names the table, or the partitioned table or one
- * of its partitions: on a partitioned table the trigger of the named relation
- * fires, and no other, so each has its own.
+ * serve every statement that names the table.  They do not fire for what comes
+ * through a parent, or by logical replication.
  *
- * They do not fire for what comes through a parent, or by logical replication.
- * Sources of that kind have row triggers instead, on every relation with rows.
+ * Nor can they be trusted with a partitioned table: a MERGE that moves a row
+ * to another partition puts the two halves into the transition tables of
+ * DELETE and INSERT, whose triggers do not fire for it, and from 16 on a MERGE
+ * that inserts and updates can give the inserted row as an updated one.
+ *
+ * Sources of these kinds have row triggers instead, on every relation with
+ * rows.  Only TRUNCATE is a statement trigger everywhere.
  *
  * All are ENABLE ALWAYS: sessions with session_replication_role = replica
  * change tables, too.
@@ -40,7 +44,6 @@ typedef struct TriggerForm
 	int16		type;			/* pg_trigger.tgtype */
 	const char *events;
 	const char *tables;			/* transition tables, or NULL */
-	bool		never;			/* before the event, and never called */
 } TriggerForm;
 
 static const TriggerForm trigger_forms[] = {
@@ -69,12 +72,6 @@ static const TriggerForm trigger_forms[] = {
 		"INSERT OR UPDATE OR DELETE",
 		NULL
 	},
-	[SOURCE_OBJECT_TRIGGER_MERGE] = {
-		TRIGGER_TYPE_ROW | TRIGGER_TYPE_BEFORE | TRIGGER_TYPE_INSERT,
-		"INSERT",
-		NULL,
-		true
-	},
 };
 
 List *
@@ -96,33 +93,16 @@ is_subscribed(Oid relid)
 }
 
 bool
-source_needs_row_triggers(Oid source, List *partitions)
+source_needs_row_triggers(Oid source)
 {
-	ListCell   *lc;
-
 	/* A partition has a superclass, too. */
-	if (has_superclass(source) || is_subscribed(source))
-		return true;
-	foreach(lc, partitions)
-		if (is_subscribed(lfirst_oid(lc)))
-			return true;
-	return false;
+	return get_rel_relkind(source) == RELKIND_PARTITIONED_TABLE ||
+		has_superclass(source) || is_subscribed(source);
 }
 
-/*
- * From 16 on, a MERGE that inserts into a partition and updates gives the
- * statement trigger for UPDATE the inserted row as a new one: tuple routing
- * remembers it for the transition table, and MERGE does not forget it.  It is
- * not remembered where a row trigger before INSERT might change it, so each
- * partition has one, which is never called.
- */
-#define MERGE_NEEDS_TRIGGER PG16_GE
-
 bool
-trigger_wanted(SourceObject kind, Oid relid, bool row_triggers)
+trigger_wanted(SourceObject kind, char relkind, bool row_triggers)
 {
-	char		relkind = get_rel_relkind(relid);
-
 	switch (kind)
 	{
 		case SOURCE_OBJECT_TRIGGER_INSERT:
@@ -133,9 +113,6 @@ trigger_wanted(SourceObject kind, Oid relid, bool row_triggers)
 			return true;
 		case SOURCE_OBJECT_TRIGGER_ROW:
 			return row_triggers && relkind == RELKIND_RELATION;
-		case SOURCE_OBJECT_TRIGGER_MERGE:
-			return MERGE_NEEDS_TRIGGER && !row_triggers &&
-				relkind == RELKIND_RELATION && get_rel_relispartition(relid);
 		default:
 			return false;
 	}
@@ -160,7 +137,7 @@ trigger_in_place(Relation rel, SourceObject kind, const char *name)
 		return trigger->tgenabled == TRIGGER_FIRES_ALWAYS &&
 			trigger->tgfoid == function &&
 			trigger->tgtype == form->type &&
-			(trigger->tgqual != NULL) == form->never && trigger->tgnattr == 0 &&
+			trigger->tgqual == NULL && trigger->tgnattr == 0 &&
 			(trigger->tgoldtable != NULL) == (form->tables && strstr(form->tables, "OLD")) &&
 			(trigger->tgnewtable != NULL) == (form->tables && strstr(form->tables, "NEW"));
 	}
@@ -175,14 +152,12 @@ trigger_install(Oid relid, SourceObject kind, const char *name)
 												   get_rel_name(relid));
 
 	trigger_remove(relid, name);
-	superuser_execute(psprintf("CREATE TRIGGER %s %s %s ON %s%s%s FOR EACH %s%s"
+	superuser_execute(psprintf("CREATE TRIGGER %s AFTER %s ON %s%s%s FOR EACH %s"
 							   " EXECUTE FUNCTION %s.cdc_capture()",
-							   quote_identifier(name),
-							   form->never ? "BEFORE" : "AFTER", form->events, table,
+							   quote_identifier(name), form->events, table,
 							   form->tables ? " REFERENCING " : "",
 							   form->tables ? form->tables : "",
 							   (form->type & TRIGGER_TYPE_ROW) ? "ROW" : "STATEMENT",
-							   form->never ? " WHEN (false)" : "",
 							   PGT_SCHEMA));
 	superuser_execute(psprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s",
 							   table, quote_identifier(name)));

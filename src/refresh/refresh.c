@@ -361,6 +361,25 @@ run_full(Refresh *r)
 }
 
 /*
+ * Can an error of this kind come from the values of a row?  Those of types and
+ * domains do, and those that functions raise.
+ */
+static bool
+is_data_error(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
+		case ERRCODE_EXTERNAL_ROUTINE_EXCEPTION:
+		case ERRCODE_PLPGSQL_ERROR:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
  * Run the delta.  Where it may evaluate an expression on a pair of rows that
  * never existed together, a data error says nothing about the query: undo, and
  * recompute.  Errors of the query itself come back from that.
@@ -400,7 +419,7 @@ run_delta(Refresh *r)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+		if (!is_data_error(error->sqlerrcode))
 			ReThrowError(error);
 		set_action(r, ACTION_FULL,
 				   psprintf("a data error on rows that never existed together: %s",
