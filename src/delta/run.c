@@ -107,19 +107,22 @@ program_delta_sql(const DeltaProgram *program, SourceMask changed,
 }
 
 /*
- * Changes of groups come in the order of the index that finds them, so that
- * many of them visit each of its pages once.
+ * A whole result is stored in the order of its key, and many changes of groups
+ * come in that order: so they visit each page of index and table once.
  */
 static void
-append_key_order(const DeltaProgram *program, StringInfo out)
+append_key_order(const DeltaProgram *program, PlanKind kind, StringInfo out)
 {
+	bool		aggregated = program->reason == NULL && program->tree->aggregated;
 	const char *separator = "\n ORDER BY ";
 
-	if (!program->tree->aggregated || program->identity.kind != IDENTITY_KEY)
+	if (program->identity.kind != IDENTITY_KEY ||
+		(kind == PLAN_DELTA && !aggregated))
 		return;
-	for (int key = 1; key <= program->tree->nkeys; key++)
+	for (int key = 0; key < program->identity.nkeys; key++)
 	{
-		appendStringInfo(out, "%s%d", separator, key);
+		appendStringInfo(out, "%s%d", separator,
+						 aggregated ? key + 1 : program->identity.keys[key]);
 		separator = ", ";
 	}
 }
@@ -132,8 +135,8 @@ prepare(DeltaProgram *program, PlanKind kind, uint64 mask, bool bulk)
 
 	initStringInfo(&sql);
 	plan_sql(program, kind, mask, &sql);
-	if (kind == PLAN_DELTA && bulk)
-		append_key_order(program, &sql);
+	if (kind == PLAN_FULL || (kind == PLAN_DELTA && bulk))
+		append_key_order(program, kind, &sql);
 	plan = SPI_prepare(sql.data, 0, NULL);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare \"%s\": %s", sql.data,
