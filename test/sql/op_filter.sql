@@ -1,0 +1,57 @@
+-- Filter: the delta of a filter is the filter of the delta, each image by its
+-- own values.
+\set VERBOSITY terse
+CREATE SCHEMA op_filter;
+SET search_path = op_filter, public;
+
+CREATE TABLE t (id int PRIMARY KEY, a int, b text, f boolean);
+INSERT INTO t SELECT i, i % 7, CASE WHEN i % 3 > 0 THEN 'b' || i % 4 END, i % 2 = 0
+  FROM generate_series(1, 60) i;
+
+SELECT made('lt', 'SELECT id, a FROM t WHERE a < 3');
+SELECT made('unseen', 'SELECT id FROM t WHERE a < 3 AND f');
+SELECT made('null_only', 'SELECT id, b FROM t WHERE b IS NULL');
+SELECT made('three_valued', 'SELECT id, b FROM t WHERE NOT (b = ''b1'' AND a > 2)');
+SELECT made('inlist', 'SELECT * FROM t WHERE a IN (1, 2, NULL) OR b NOT IN (''b1'', ''b2'')');
+SELECT made('liking', 'SELECT id, b FROM t WHERE b LIKE ''b_'' AND b ~ ''[12]$''');
+SELECT made('never', 'SELECT id FROM t WHERE false');
+SELECT made('always', 'SELECT id FROM t WHERE true');
+SELECT made('twocols', 'SELECT id FROM t WHERE (a, id) < (3, 30)');
+SELECT made('inner_filter', 'SELECT * FROM (SELECT id, a + 1 AS a1 FROM t WHERE f) s WHERE a1 > 3');
+
+-- into the filter, out of it, within it, beside it
+UPDATE t SET a = 0 WHERE id = 3;
+UPDATE t SET a = 6 WHERE id = 7;
+UPDATE t SET a = 2 WHERE id = 8;
+UPDATE t SET a = 5 WHERE id = 4;
+SELECT * FROM all_fresh('op_filter');
+-- the deciding column is not in the target list
+UPDATE t SET f = NOT f;
+SELECT * FROM all_fresh('op_filter');
+UPDATE t SET f = NULL WHERE id < 10;
+SELECT * FROM all_fresh('op_filter');
+-- NULL comes and goes
+UPDATE t SET b = NULL WHERE id IN (1, 2);
+UPDATE t SET b = 'b1', a = NULL WHERE id IN (3, 6);
+SELECT * FROM all_fresh('op_filter');
+SELECT id, b FROM null_only WHERE id < 10 ORDER BY id;
+UPDATE t SET a = NULL;
+SELECT * FROM all_fresh('op_filter');
+UPDATE t SET a = id % 5, b = 'b' || id % 5;
+INSERT INTO t VALUES (100, 1, 'b1', true), (101, NULL, NULL, NULL);
+DELETE FROM t WHERE id < 20;
+SELECT * FROM all_fresh('op_filter');
+SELECT count(*) FROM never;
+SELECT count(*) = (SELECT count(*) FROM t) AS all_there FROM always;
+
+-- changes wholly outside of the filter change nothing
+UPDATE t SET a = a + 100 WHERE a >= 3;
+SELECT exact FROM fresh('lt');
+
+-- a filter whose evaluation fails for some rows, guarded by its own AND/CASE
+CREATE TABLE d (id int PRIMARY KEY, n int, m int);
+INSERT INTO d VALUES (1, 10, 5), (2, 10, 0), (3, 4, 2);
+SELECT made('guarded', 'SELECT id FROM d WHERE CASE WHEN m <> 0 THEN n / m > 1 ELSE false END');
+UPDATE d SET m = 0 WHERE id = 1;
+UPDATE d SET m = 3 WHERE id = 2;
+SELECT * FROM fresh('guarded');

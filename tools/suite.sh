@@ -1,0 +1,332 @@
+#!/bin/bash
+# Build this tree and run parts of its tests on private servers.
+#
+#   usage: tools/suite.sh [-l LABEL] [-r RESULTS] PART ...
+#     build                  only build and stage (each other part does it too)
+#     regress[=NAME,...]     test/sql, once for each apply path
+#     iso[=NAME,...]         test/specs
+#     tap[=NAME,...]         test/t
+#     random[=SECONDS]       the random oracle
+#     mutation               the mutation test of the oracle
+#
+# What enters: PG_CONFIG, whose server is used; SEED for the random oracle.  What leaves: a line for each test on standard output and in
+# RESULTS ("ok NAME" or "FAIL NAME"), outputs under build/, exit status 0 only
+# if nothing failed.
+#
+# Nothing is installed into the system: bin/ of the server is copied and its
+# lib/ and share/ are linked into build/stage, at the same relative places, so
+# that the programs there find everything beside themselves.
+set -u
+cd "$(dirname "$0")/.." || exit 2
+
+label=
+results=
+while getopts l:r: opt; do
+	case $opt in
+		l) label=$OPTARG ;;
+		r) results=$OPTARG ;;
+		*) exit 2 ;;
+	esac
+done
+shift $((OPTIND - 1))
+
+PG_CONFIG=$(command -v "${PG_CONFIG:-pg_config}") || {
+	echo "suite.sh: no pg_config; set PG_CONFIG" >&2
+	exit 2
+}
+export PG_CONFIG
+[ -n "$label" ] || label="pg$("$PG_CONFIG" --version | sed 's/[^0-9]*\([0-9]*\).*/\1/')"
+
+# A server refuses to run as root: work as postgres, on a copy of the tree.
+if [ "$(id -u)" -eq 0 ]; then
+	id postgres >/dev/null 2>&1 || {
+		echo "suite.sh: running as root needs a user named postgres" >&2
+		exit 2
+	}
+	scratch=$(mktemp -d "${TMPDIR:-/tmp}/pgt.XXXXXX") || exit 2
+	trap 'rm -rf "$scratch"' EXIT
+	trap 'exit 130' INT TERM
+	mkdir "$scratch/src"
+	tar -cf - --exclude=./.git --exclude=./build . | tar -C "$scratch/src" -xf - || exit 2
+	[ -z "$results" ] || cp "$results" "$scratch/src/.results" 2>/dev/null || : > "$scratch/src/.results"
+	chown -R postgres: "$scratch"
+	runuser -u postgres -- env -u XDG_RUNTIME_DIR HOME="$scratch" PATH="$PATH" PG_CONFIG="$PG_CONFIG" \
+		bash "$scratch/src/tools/suite.sh" -l "$label" ${results:+-r "$scratch/src/.results"} "$@"
+	rc=$?
+	[ -z "$results" ] || cat "$scratch/src/.results" > "$results"
+	rm -rf "$scratch/src/build/stage"
+	mkdir -p build && cp -r "$scratch/src/build/." build/ 2>/dev/null
+	exit $rc
+fi
+
+build=$PWD/build
+stage=$build/stage
+bindir=$stage$("$PG_CONFIG" --bindir)
+pgxs_test=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
+failed=0
+work=
+data=
+
+mkdir -p "$build"
+work=$(mktemp -d "${TMPDIR:-/tmp}/pgt.XXXXXX") || exit 2
+finish() {
+	server_stop
+	rm -rf "$work"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+# result STATUS NAME [TIME]
+result() {
+	printf '%-5s %s %s\n' "$1" "$label/$2" "${3:-}"
+	[ -z "$results" ] || echo "$1 $label/$2" >> "$results"
+	[ "$1" = ok ] || failed=$((failed + 1))
+}
+
+# show TITLE FILE LINES: the part of a file that tells why something failed
+show() {
+	echo "---- $1"
+	head -n "$3" "$2" | sed 's/^/    /'
+	[ "$(wc -l < "$2")" -le "$3" ] || echo "    ... the rest is in $2"
+	echo "----"
+}
+
+show_tail() {
+	echo "---- $1"
+	tail -n "$3" "$2" | sed 's/^/    /'
+	echo "----"
+}
+
+build_and_stage() {
+	[ ! -e "$work/staged" ] || return 0
+	local log=$build/build.log pkglibdir sharedir
+	pkglibdir=$("$PG_CONFIG" --pkglibdir)
+	sharedir=$("$PG_CONFIG" --sharedir)
+	# Objects of another major are of no use here.
+	if [ "$(cat "$build/built_for" 2>/dev/null)" != "$label" ] && [ -e "$build/built_for" ]; then
+		make -s clean > /dev/null 2>&1
+	fi
+	mkdir -p "$build"
+	echo "$label" > "$build/built_for"
+	rm -rf "$stage"
+	mkdir -p "$bindir" "$stage$pkglibdir" "$stage$sharedir"
+	cp -p "$("$PG_CONFIG" --bindir)"/* "$bindir"
+	cp -rs "$pkglibdir/." "$stage$pkglibdir"
+	cp -rs "$sharedir/." "$stage$sharedir"
+	rm -f "$stage$pkglibdir"/pg_trickle* "$stage$sharedir"/extension/pg_trickle*
+	if make -s -j2 with_llvm=no all > "$log" 2>&1 &&
+		make -s with_llvm=no install DESTDIR="$stage" >> "$log" 2>&1; then
+		result ok build
+		touch "$work/staged"
+	else
+		result FAIL build
+		show "build" "$log" 60
+		exit 1
+	fi
+}
+
+# server_start NAME [SETTING ...]: a fresh cluster, sockets only
+server_start() {
+	local name=$1 setting
+	shift
+	data=$work/data
+	server_log=$build/server-$name.log
+	rm -rf "$data" "$server_log"
+	"$bindir/initdb" -D "$data" -A trust -U postgres -E UTF8 --no-locale --no-sync \
+		> "$build/initdb.log" 2>&1 || { show initdb "$build/initdb.log" 40; return 1; }
+	cat >> "$data/postgresql.conf" <<-CONF
+	listen_addresses = ''
+	unix_socket_directories = '$work'
+	port = 54321
+	shared_preload_libraries = 'pg_trickle'
+	fsync = off
+	full_page_writes = off
+	jit = off
+	max_connections = 40
+	max_prepared_transactions = 10
+	max_worker_processes = 16
+	shared_buffers = 64MB
+	wal_level = logical
+	log_line_prefix = '%m [%p] %q%d '
+	CONF
+	[ -w /dev/shm ] || echo "dynamic_shared_memory_type = mmap" >> "$data/postgresql.conf"
+	for setting; do
+		echo "$setting" >> "$data/postgresql.conf"
+	done
+	if ! "$bindir/pg_ctl" -D "$data" -l "$server_log" -w -t 60 start > "$build/pg_ctl.log" 2>&1; then
+		show_tail "the server does not start" "$server_log" 30
+		return 1
+	fi
+	export PGHOST=$work PGPORT=54321 PGUSER=postgres
+}
+
+server_stop() {
+	[ -n "$data" ] && [ -e "$data/postmaster.pid" ] &&
+		"$bindir/pg_ctl" -D "$data" -m immediate -w stop > /dev/null 2>&1
+	return 0
+}
+
+# A crash or a leak is a failure even where no expected output shows it.
+server_log_check() {
+	local found=$build/server-$1.found
+	if grep -n -E 'PANIC|TRAP:|terminated by signal|leak:|not closed' "$server_log" > "$found"; then
+		result FAIL "$1/server-log"
+		show "server log" "$found" 20
+		show_tail "end of $server_log" "$server_log" 15
+	else
+		rm -f "$found"
+	fi
+}
+
+setting() {
+	"$bindir/psql" -X -q -d postgres -c "ALTER SYSTEM SET $1" -c "SELECT pg_reload_conf()" > /dev/null
+}
+
+# regress_report PREFIX LOG: results out of what pg_regress printed
+regress_report() {
+	local n=0 status name ms
+	awk '
+		/^not ok [0-9]/ || /^ok [0-9]/ {
+			status = $1 == "ok" ? "ok" : "FAIL"
+			sub(/^(not )?ok [0-9]+ *[-+] */, "")
+			print status, $1, ($2 != "" && $3 == "ms") ? $2 " ms" : ""
+			next
+		}
+		/ \.\.\. / {
+			line = $0
+			sub(/^test /, "", line)
+			name = line; sub(/ *\.\.\. .*/, "", name); sub(/^ */, "", name)
+			rest = line; sub(/.* \.\.\. */, "", rest)
+			ms = rest; sub(/^[^0-9]*/, "", ms)
+			print (rest ~ /^ok/ ? "ok" : "FAIL"), name, ms
+		}' "$2" > "$work/report"
+	while read -r status name ms; do
+		result "$status" "$1/$name" "$ms"
+		n=$((n + 1))
+	done < "$work/report"
+	if [ $n -eq 0 ]; then
+		result FAIL "$1"
+		show_tail "pg_regress" "$2" 30
+	fi
+}
+
+names() { # names DIRECTORY SUFFIX LIST
+	if [ -n "$3" ]; then
+		echo "$3" | tr ',' '\n'
+	else
+		find "$1" -maxdepth 1 -name "*$2" -printf '%f\n' 2>/dev/null | sed "s/\\$2\$//" | LC_ALL=C sort
+	fi
+}
+
+run_regress() {
+	local list path out
+	list=$(names test/sql .sql "$1" | grep -v -x -e setup -e final)
+	build_and_stage
+	server_start regress "pg_trickle.enabled = off" || { result FAIL regress; return; }
+	for path in c sql; do
+		out=$build/regress-$path
+		rm -rf "$out"
+		mkdir -p "$out"
+		setting "pg_trickle.debug_apply = '$path'"
+		timeout 900 "$pgxs_test/regress/pg_regress" --inputdir=test --outputdir="$out" \
+			--bindir="$bindir" --host="$work" --port=54321 --user=postgres \
+			--encoding=UTF8 --dbname="regress_$path" \
+			setup $list final > "$out/log" 2>&1
+		regress_report "regress-$path" "$out/log"
+		[ ! -s "$out/regression.diffs" ] ||
+			show "difference from the expected output" "$out/regression.diffs" "${PGT_DIFF_LINES:-250}"
+	done
+	server_log_check regress
+	server_stop
+}
+
+run_iso() {
+	local list out=$build/iso
+	list=$(names test/specs .spec "$1")
+	[ -n "$list" ] || return 0
+	build_and_stage
+	server_start iso "pg_trickle.enabled = off" "autovacuum = off" || { result FAIL iso; return; }
+	rm -rf "$out"
+	mkdir -p "$out" "$work/iso"
+	ln -sfn "$PWD/test/specs" "$work/iso/specs"
+	ln -sfn "$PWD/test/specs/expected" "$work/iso/expected"
+	timeout 900 "$pgxs_test/isolation/pg_isolation_regress" --inputdir="$work/iso" --outputdir="$out" \
+		--bindir="$bindir" --host="$work" --port=54321 --user=postgres \
+		--encoding=UTF8 --dbname=isolation_pgt --load-extension=pg_trickle \
+		$list > "$out/log" 2>&1
+	regress_report iso "$out/log"
+	[ ! -s "$out/regression.diffs" ] ||
+		show "difference from the expected output" "$out/regression.diffs" "${PGT_DIFF_LINES:-250}"
+	server_log_check iso
+	server_stop
+}
+
+run_tap() {
+	local t log start
+	build_and_stage
+	for t in $(names test/t .pl "$1"); do
+		log=$build/tap/$t.log
+		mkdir -p "$build/tap"
+		start=$SECONDS
+		if PATH="$bindir:$PATH" PG_CONFIG="$bindir/pg_config" TESTDIR="$build/tap" \
+			TESTDATADIR="$build/tap/data" TESTLOGDIR="$build/tap/log" \
+			PG_REGRESS="$pgxs_test/regress/pg_regress" top_builddir="$build" \
+			timeout 900 prove -I "$pgxs_test/perl" -I test/t "test/t/$t.pl" > "$log" 2>&1; then
+			result ok "tap/$t" "$((SECONDS - start)) s"
+		else
+			result FAIL "tap/$t" "$((SECONDS - start)) s"
+			show_tail "$t" "$log" 40
+		fi
+	done
+}
+
+# The oracle starts a server of its own, of the installation that it is given.
+run_random() {
+	local log=$build/random.log start=$SECONDS minutes
+	build_and_stage
+	minutes=$(awk -v s="${1:-60}" 'BEGIN { printf "%.2f", s / 60 }')
+	if env -u PGHOST PG_CONFIG="$bindir/pg_config" timeout $((${1:-60} + 600)) \
+		test/random/run.sh --steps 1000000000 --minutes "$minutes" ${SEED:+--seed "$SEED"} \
+		--build "$build" > "$log" 2>&1; then
+		result ok random "$((SECONDS - start)) s"
+		tail -n 3 "$log" | sed 's/^/      /'
+	else
+		result FAIL random "$((SECONDS - start)) s"
+		show_tail "random oracle" "$log" 60
+	fi
+}
+
+# It builds and stages by itself, once for each broken rule.
+run_mutation() {
+	local log=$build/mutation.log status name rest n=0
+	env -u PGHOST timeout 1800 test/random/mutate.sh > "$log" 2>&1
+	sed -n -e 's/^ok - \([^:]*\):\{0,1\} */ok \1 /p' \
+		-e 's/^not ok - \([^:]*\):\{0,1\} */FAIL \1 /p' "$log" > "$work/report"
+	while read -r status name rest; do
+		result "$status" "mutation/$name" "$rest"
+		n=$((n + 1))
+	done < "$work/report"
+	if [ $n -eq 0 ] || ! tail -n 1 "$log" | grep -q '^mutation test: [0-9]* of [0-9]* '; then
+		result FAIL mutation
+		show_tail "mutation test" "$log" 30
+	fi
+}
+
+part() {
+	local name=${1%%=*} arg=
+	case $1 in *=*) arg=${1#*=} ;; esac
+	case $name in
+		build) build_and_stage ;;
+		regress) run_regress "$arg" ;;
+		iso) run_iso "$arg" ;;
+		tap) run_tap "$arg" ;;
+		random) run_random "$arg" ;;
+		mutation) run_mutation ;;
+		*) echo "suite.sh: unknown part $1" >&2; exit 2 ;;
+	esac
+}
+
+for p; do
+	part "$p"
+done
+exit $((failed > 0))
