@@ -59,7 +59,8 @@ kind_of(const char *name, Oid argtype, AggregateKind *kind)
 	if (strcmp(name, "min") == 0 || strcmp(name, "max") == 0)
 	{
 		*kind = name[1] == 'i' ? AGGREGATE_MIN : AGGREGATE_MAX;
-		return OidIsValid(lookup_type_cache(argtype, TYPECACHE_CMP_PROC)->cmp_proc);
+		return !type_is_rowtype(argtype) &&
+			OidIsValid(lookup_type_cache(argtype, TYPECACHE_CMP_PROC)->cmp_proc);
 	}
 	return false;
 }

@@ -56,6 +56,19 @@ type_is_bounded(Oid type, int32 typmod)
 	}
 }
 
+/*
+ * Attributes can be added to a composite type; the values that are stored keep
+ * their hashes, and the new ones get others.
+ */
+static bool
+type_is_composite(Oid type)
+{
+	Oid			base = getBaseType(type);
+	Oid			element = get_element_type(base);
+
+	return type_is_rowtype(OidIsValid(element) ? element : base);
+}
+
 static bool
 add_key(Identity *identity, int position, const OutputColumn *column,
 		bool *hashable, const char **reason)
@@ -66,6 +79,11 @@ add_key(Identity *identity, int position, const OutputColumn *column,
 											 TYPECACHE_HASH_EXTENDED_PROC);
 	int			i = identity->nkeys;
 
+	if (type_is_composite(column->type))
+	{
+		*reason = "a group key of a composite type is recomputed";
+		return false;
+	}
 	if (!OidIsValid(type->eq_opr))
 	{
 		*reason = psprintf("type %s has no equality operator to group by",

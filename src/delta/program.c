@@ -150,6 +150,7 @@ hash_function(Oid funcid, void *context)
 {
 	FunctionWalk *walk = context;
 	HeapTuple	tuple;
+	Form_pg_proc proc;
 	Datum		body;
 	bool		isnull;
 
@@ -159,7 +160,10 @@ hash_function(Oid funcid, void *context)
 	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
 	if (!HeapTupleIsValid(tuple))
 		return false;
-	walk->hash = hash_combine64(walk->hash, ((Form_pg_proc) GETSTRUCT(tuple))->prolang);
+	proc = (Form_pg_proc) GETSTRUCT(tuple);
+	walk->hash = hash_combine64(walk->hash, proc->prolang);
+	walk->hash = hash_combine64(walk->hash, proc->proisstrict);
+	walk->hash = hash_combine64(walk->hash, proc->prosecdef);
 	hash_attribute(tuple, Anum_pg_proc_prosrc, walk);
 	hash_attribute(tuple, Anum_pg_proc_probin, walk);
 	hash_attribute(tuple, Anum_pg_proc_proconfig, walk);
