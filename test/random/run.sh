@@ -6,6 +6,8 @@
 # PG_CONFIG chooses the PostgreSQL whose pg_trickle is tested.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
+PYTHONDONTWRITEBYTECODE=1
+export PYTHONDONTWRITEBYTECODE
 # Debian's psycopg2 belongs to Debian's python3, which need not come first in PATH.
 python=python3
 "$python" -c 'import psycopg2' 2>/dev/null || python=/usr/bin/python3

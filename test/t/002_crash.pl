@@ -71,6 +71,10 @@ COMMIT;
 INSERT INTO orders (customer, amount) SELECT (:c + i) % 60, i FROM generate_series(1, 200) i;
 DELETE FROM orders WHERE id IN (SELECT id FROM orders ORDER BY id LIMIT 150);
 }) . '@2',
+	# enough for buffers to be trimmed
+	script('flood', q{
+UPDATE orders SET amount = amount % 97 + 1, note = repeat('x', 200);
+}) . '@1',
 	script('customer', q{
 \set c random(1, 60)
 \set r random(0, 8)
@@ -181,6 +185,9 @@ cmp_ok($node->safe_psql('postgres', 'SELECT count(*) FROM ledger'), '>', 20 * $r
 is($node->safe_psql('postgres',
 		"SELECT count(*) FROM pgtrickle.pgt_refresh_history WHERE status = 'FAILED' AND error_sqlstate NOT IN ('40P01', '57P01')"),
 	'0', 'no refresh failed');
+is($node->safe_psql('postgres',
+		"SELECT count(*) > 0 FROM pg_class WHERE relnamespace = 'pgtrickle_changes'::regnamespace AND relfilenode <> oid"),
+	't', 'buffers were trimmed on the way');
 
 $node->stop;
 done_testing();

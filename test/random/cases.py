@@ -1,0 +1,209 @@
+"""A case: tables, stream tables, and a list of operations in several sessions."""
+import random
+
+from changes import ChangeMaker
+from datatypes import TYPES, quote, weighted
+from queries import QueryMaker, make_views
+from tables import TableMaker
+
+class StreamTable:
+    def __init__(self, name, query, mode, initialize):
+        self.name = name
+        self.query = query
+        self.mode = mode
+        self.initialize = initialize
+
+
+class Case:
+    def __init__(self):
+        self.setup = []           # operations before the stream tables are made
+        self.sts = []
+        self.ops = []
+        self.truncates = False
+        self.redefines = False    # partitions come and go
+
+
+MAX_SESSION = 4
+
+
+class CaseMaker:
+    def __init__(self, key, steps, citext):
+        self.rnd = random.Random(key)
+        self.steps = steps
+        self.citext = citext
+
+    def make(self):
+        rnd = self.rnd
+        case = Case()
+        odd = rnd.random() < 0.06
+        tables = TableMaker(rnd, self.citext).make(weighted(rnd, [(2, 5), (3, 4), (4, 2), (5, 1)]),
+                                                   odd)
+        needs = {TYPES[c.typ].needs for t in tables for c in t.cols} - {None}
+        for q in sorted(needs) + [q for t in tables for q in t.ddl]:
+            case.setup.append({'t': 'sql', 's': 0, 'q': q})
+        self.changes = ChangeMaker(rnd, tables)
+        for t in tables:
+            if rnd.random() < 0.88:
+                case.setup.append({'t': 'rows', 's': 0,
+                                   'head': 'INSERT INTO %s %s VALUES '
+                                   % (quote(t.name), self.changes.collist(t)),
+                                   'rows': [self.changes.rowtext(t)
+                                            for _ in range(rnd.randint(2, 9))],
+                                   'tail': ' ON CONFLICT DO NOTHING'})
+        case.setup.append({'t': 'sql', 's': 0,
+                           'q': 'CREATE FUNCTION fi(integer) RETURNS integer IMMUTABLE LANGUAGE '
+                           "sql AS 'SELECT $1 * 2 + 1'"})
+        qm = QueryMaker(rnd, tables, [])
+        for ddl, _ in make_views(rnd, qm):
+            case.setup.append({'t': 'sql', 's': 0, 'q': ddl})
+        for i in range(rnd.randint(2, 5)):
+            q = qm.make()
+            mode = 'DIFFERENTIAL' if q.must_diff else 'AUTO'
+            if rnd.random() < 0.03:
+                mode = 'FULL'
+            if q.may_raise and mode == 'DIFFERENTIAL':
+                mode = 'AUTO'
+            name = ('st%d' if not odd else 'St %d') % (i + 1)
+            case.sts.append(StreamTable(name, q, mode, rnd.random() < 0.9))
+        case.truncates = rnd.random() < 0.3
+        case.redefines = rnd.random() < 0.15
+        self.make_ops(case, tables)
+        return case
+
+    def make_ops(self, case, tables):
+        rnd = self.rnd
+        ops = case.ops
+        nsess = weighted(rnd, [(1, 4), (2, 4), (3, 1), (4, 1)])
+        tx = {}                   # session -> state of its open transaction
+        prepared = []
+        gid = 0
+        steps = 0
+        sessions = list(range(1, nsess + 1))
+        if rnd.random() < 0.08:
+            ops.append({'t': 'sql', 's': rnd.choice(sessions),
+                        'q': 'SET session_replication_role = replica'})
+        if rnd.random() < 0.2:
+            ops.append({'t': 'sql', 's': rnd.choice(sessions),
+                        'q': "SET timezone = 'America/New_York'"})
+
+        def end(s, how):
+            ops.append({'t': 'sql', 's': s, 'q': how, 'tx': True})
+            tx.pop(s, None)
+
+        while steps < self.steps:
+            batch = weighted(rnd, [(0, 6), (1, 26), (2, 18), (3, 12), (5, 12), (8, 8), (20, 4)])
+            n = 0
+            while n < batch:
+                n += 1
+                s = rnd.choice(sessions)
+                if prepared and rnd.random() < 0.3:
+                    free = [x for x in sessions if x not in tx]
+                    if free:
+                        ops.append({'t': 'sql', 's': rnd.choice(free), 'tx': True,
+                                    'q': '%s PREPARED \'%s\'' % (
+                                        rnd.choice(['COMMIT', 'COMMIT', 'ROLLBACK']),
+                                        prepared.pop(rnd.randrange(len(prepared))))})
+                if s not in tx and rnd.random() < 0.3:
+                    iso = ''
+                    if not case.truncates and rnd.random() < 0.12:
+                        iso = rnd.choice([' ISOLATION LEVEL REPEATABLE READ',
+                                          ' ISOLATION LEVEL SERIALIZABLE'])
+                    ops.append({'t': 'sql', 's': s, 'q': 'BEGIN' + iso, 'tx': True})
+                    tx[s] = {'sp': 0, 'locked': set(), 'n': 0}
+                if s in tx and rnd.random() < 0.2:
+                    st = tx[s]
+                    if st['sp'] and rnd.random() < 0.6:
+                        ops.append({'t': 'sql', 's': s, 'tx': True, 'q': '%s SAVEPOINT s%d' % (
+                            rnd.choice(['ROLLBACK TO', 'ROLLBACK TO', 'RELEASE']), st['sp'])})
+                        if ops[-1]['q'].startswith('RELEASE'):
+                            st['sp'] -= 1
+                    else:
+                        st['sp'] += 1
+                        ops.append({'t': 'sql', 's': s, 'q': 'SAVEPOINT s%d' % st['sp'],
+                                    'tx': True})
+                new = self.changes.statement(s, case.truncates)
+                ops += new
+                short = any(o.get('short') for o in new)
+                if s in tx:
+                    tx[s]['n'] += 1
+                    if short or rnd.random() < 0.28:
+                        how = weighted(rnd, [('COMMIT', 10), ('ROLLBACK', 3), ('PREPARE', 1.5)])
+                        if how == 'PREPARE' and not short:
+                            gid += 1
+                            how = "PREPARE TRANSACTION 'oracle_%d'" % gid
+                            prepared.append('oracle_%d' % gid)
+                        elif how == 'PREPARE':
+                            how = 'COMMIT'
+                        end(s, how)
+            if case.redefines and not tx and not prepared and rnd.random() < 0.12:
+                self.redefine(case, tables, rnd.choice(sessions))
+            # A refresh point.
+            held = set()
+            for s, st in tx.items():
+                held |= st['locked']
+            free = [i for i in range(len(case.sts)) if i not in held]
+            where = weighted(rnd, [('control', 10), ('idle', 3), ('intx', 4 if tx else 0)])
+            if where == 'intx':
+                s = rnd.choice(sorted(tx))
+                which = [i for i in range(len(case.sts)) if i in tx[s]['locked'] or i in free]
+            else:
+                idle = [x for x in sessions if x not in tx]
+                s = rnd.choice(idle) if where == 'idle' and idle else 0
+                which = free
+            if not which:
+                for s in sorted(tx):
+                    if tx[s]['locked']:
+                        end(s, rnd.choice(['COMMIT', 'ROLLBACK']))
+                continue
+            if rnd.random() < 0.35:
+                which = rnd.sample(which, rnd.randint(1, len(which)))
+            how = 'intx' if where == 'intx' else weighted(
+                rnd, [('plain', 10), ('rr', 4), ('separate', 3), ('rollback', 1.2),
+                      ('do', 0.7)])
+            if how == 'intx':
+                tx[s]['locked'] |= set(which)
+            for i in which:
+                ops.append({'t': 'ref', 's': s, 'st': i, 'how': how,
+                            'apply': rnd.choice(['c', 'c', 'sql']),
+                            'plan': rnd.choice(['tiny', 'tiny', 'bulk', 'auto'])})
+                steps += 1
+            if rnd.random() < 0.02 and not tx:
+                ops.append({'t': 'verify', 's': 0, 'st': rnd.randrange(len(case.sts))})
+        for s in sorted(tx):
+            end(s, rnd.choice(['COMMIT', 'COMMIT', 'ROLLBACK']))
+        for g in prepared:
+            ops.append({'t': 'sql', 's': 1, 'q': "COMMIT PREPARED '%s'" % g, 'tx': True})
+        for i in range(len(case.sts)):
+            ops.append({'t': 'ref', 's': 0, 'st': i, 'how': 'plain', 'apply': 'c', 'plan': 'tiny'})
+            if rnd.random() < 0.3:
+                ops.append({'t': 'verify', 's': 0, 'st': i})
+
+
+    def redefine(self, case, tables, s):
+        """Statements about tables rather than rows, while nobody is in a transaction."""
+        rnd = self.rnd
+        t = rnd.choice(tables)
+        name = quote(t.name)
+        what = weighted(rnd, [('column', 1), ('full', 2), ('vacuum', 1), ('recreate', 2),
+                              ('partition', 4 if t.bounds else 0)])
+        if what == 'recreate':
+            case.ops.append({'t': 'recreate', 's': 0, 'st': rnd.randrange(len(case.sts))})
+            return
+        if what == 'column':
+            self.added = getattr(self, 'added', 0) + 1
+            q = 'ALTER TABLE %s ADD COLUMN later%d integer DEFAULT 5' % (name, self.added)
+        elif what == 'partition':
+            leaf = rnd.choice(sorted(t.bounds))
+            detached = getattr(t, 'detached', None)
+            if detached:
+                q = 'ALTER TABLE %s ATTACH PARTITION %s %s' % (name, detached,
+                                                               t.bounds[detached])
+                t.detached = None
+            else:
+                q = 'ALTER TABLE %s DETACH PARTITION %s' % (name, leaf)
+                t.detached = leaf
+        else:
+            full = '(FULL) ' if what == 'full' else ''
+            q = 'VACUUM %s%s' % (full, name if rnd.random() < 0.4
+                                 else quote(rnd.choice(case.sts).name))
+        case.ops.append({'t': 'sql', 's': s, 'q': q, 'ddl': True})
