@@ -63,6 +63,9 @@ extern void definition_check_mode(const char *name, RefreshMode mode,
 extern Oid	storage_create(const char *schema, const char *name,
 						   const DeltaProgram *program, Oid owner);
 
+/* Filling takes a snapshot newer than the transaction's: refuse if fixed. */
+extern void require_new_snapshots(const char *what);
+
 /* Does the table have exactly these columns? */
 extern bool storage_matches(Oid relid, const List *layout);
 
@@ -85,9 +88,6 @@ typedef struct AlterRequest
 
 /* st: read under its refresh lock. */
 extern void stream_table_alter(StreamTable *st, const AlterRequest *request);
-
-/* Filling takes a snapshot newer than the transaction's: refuse if fixed. */
-extern void require_new_snapshots(const char *what);
 
 /* ---- drop.c ---- */
 

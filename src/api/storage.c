@@ -113,6 +113,19 @@ storage_create(const char *schema, const char *name,
 	return relid;
 }
 
+void
+require_new_snapshots(const char *what)
+{
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot %s in a transaction with isolation level %s", what,
+						XactIsoLevel == XACT_SERIALIZABLE ?
+						"SERIALIZABLE" : "REPEATABLE READ"),
+				 errdetail("The stream table would be filled by a snapshot that is older than the capture of changes."),
+				 errhint("Use READ COMMITTED, or initialize => false.")));
+}
+
 bool
 storage_matches(Oid relid, const List *layout)
 {
