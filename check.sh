@@ -90,7 +90,7 @@ make_chroots() {
 	local m
 	for m in 17 18; do
 		want_chroot $m || continue
-		nice $sudo env PGT_CHROOTS="${PGT_CHROOTS:-}" tools/pg-chroot.sh $m > "$results.chroot$m" 2>&1 ||
+		nice $sudo env PGT_CHROOTS="${PGT_CHROOTS:-}" ${http_proxy:+"http_proxy=$http_proxy"} tools/pg-chroot.sh $m > "$results.chroot$m" 2>&1 ||
 			echo failed >> "$results.chroot$m"
 		touch "$results.chroot$m.done"
 	done
@@ -111,7 +111,7 @@ fi
 if want_chroot 15; then
 	PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
 	export PG_CONFIG
-	title "PostgreSQL 15: SQL, by operator and by function, through both apply paths"
+	title "PostgreSQL 15: SQL, by operator and by function, through both apply paths and with bulk plans"
 	tools/suite.sh -l pg15 -r "$results" regress
 	title "PostgreSQL 15: races"
 	tools/suite.sh -l pg15 -r "$results" iso
@@ -148,10 +148,10 @@ in_chroot() {
 	$sudo chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
 		PG_CONFIG="/usr/lib/postgresql/$major/bin/pg_config" \
 		bash "${dir#"$root"}/tools/suite.sh" -l "pg$major" -r "${dir#"$root"}/.results" "$@"
-	cat "$dir/.results" >> "$results"
-	mkdir -p build
+	$sudo cat "$dir/.results" >> "$results"
 	rm -rf "build/pg$major"
-	cp -r "$dir/build" "build/pg$major" 2> /dev/null
+	mkdir -p "build/pg$major"
+	$sudo tar -C "$dir/build" -cf - . 2> /dev/null | tar -C "build/pg$major" --no-same-owner -xf - 2> /dev/null
 	$sudo rm -rf "$dir"
 }
 if [ "$sudo" != none ]; then

@@ -3,7 +3,7 @@
 #
 #   usage: tools/suite.sh [-l LABEL] [-r RESULTS] PART ...
 #     build                  only build and stage (each other part does it too)
-#     regress[=NAME,...]     test/sql, once for each apply path
+#     regress[=NAME,...]     test/sql, once for each apply path, and with bulk plans
 #     iso[=NAME,...]         test/specs
 #     tap[=NAME,...]         test/t
 #     random[=SECONDS]       the random oracle
@@ -219,20 +219,23 @@ names() { # names DIRECTORY SUFFIX LIST
 }
 
 run_regress() {
-	local list path out
+	local list pass out
 	list=$(names test/sql .sql "$1" | grep -v -x -e setup -e final)
 	build_and_stage
 	server_start regress "pg_trickle.enabled = off" || { result FAIL regress; return; }
-	for path in c sql; do
-		out=$build/regress-$path
+	for pass in c sql bulk; do
+		out=$build/regress-$pass
 		rm -rf "$out"
 		mkdir -p "$out"
-		setting "pg_trickle.debug_apply = '$path'"
+		case $pass in
+			bulk) setting "pg_trickle.debug_apply = 'c'"; setting "pg_trickle.debug_plan = 'bulk'" ;;
+			*) setting "pg_trickle.debug_apply = '$pass'" ;;
+		esac
 		timeout 900 "$pgxs_test/regress/pg_regress" --inputdir=test --outputdir="$out" \
 			--bindir="$bindir" --host="$work" --port=54321 --user=postgres \
-			--encoding=UTF8 --dbname="regress_$path" \
+			--encoding=UTF8 --dbname="regress_$pass" \
 			setup $list final > "$out/log" 2>&1
-		regress_report "regress-$path" "$out/log"
+		regress_report "regress-$pass" "$out/log"
 		[ ! -s "$out/regression.diffs" ] ||
 			show "difference from the expected output" "$out/regression.diffs" "${PGT_DIFF_LINES:-250}"
 	done

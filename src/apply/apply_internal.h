@@ -63,7 +63,15 @@ typedef struct ApplyHeap
 	TupleTableSlot *slot;		/* leaf's own row; NULL if it is the table */
 	TupleConversionMap *map;	/* leaf's layout to the table's, or NULL */
 	bool		positioned;		/* at the keys of the current lookup */
+	Buffer		buffer;			/* fetch.c: the page looked at last, pinned */
+	uint32		row_size;		/* of the row fetched last */
 } ApplyHeap;
+
+/* ---- fetch.c ---- */
+
+/* Next row of the heap's index scan, as index_getnext_slot(). */
+extern bool fetch_next(ApplyHeap *heap, TupleTableSlot *slot);
+extern void fetch_end(ApplyHeap *heap);
 
 /* Rows that wait for one call of table_multi_insert(). */
 #define INSERT_BATCH_ROWS	256

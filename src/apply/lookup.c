@@ -175,6 +175,7 @@ lookup_init(ApplyState *state)
 static void
 heap_close_scans(ApplyHeap *heap)
 {
+	fetch_end(heap);
 	if (heap->index_scan)
 		index_endscan(heap->index_scan);
 	if (heap->table_scan)
@@ -237,7 +238,7 @@ static bool
 heap_next(ApplyHeap *heap, TupleTableSlot *slot)
 {
 	if (heap->index)
-		return index_getnext_slot(heap->index_scan, ForwardScanDirection, slot);
+		return fetch_next(heap, slot);
 	return table_scan_getnextslot(heap->table_scan, ForwardScanDirection, slot);
 }
 

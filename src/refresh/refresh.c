@@ -26,6 +26,7 @@
 #include "access/xact.h"
 #include "buffer/buffer.h"
 #include "capture/capture.h"
+#include "catalog/pg_inherits.h"
 #include "delta/program.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -238,6 +239,28 @@ check_snapshot(const Refresh *r)
 	}
 }
 
+/*
+ * ATTACH PARTITION lets readers go on, so it may have committed between our
+ * locks and the snapshot.  What the snapshot sees, the catalog shows by now.
+ */
+static void
+check_partitions(const Refresh *r)
+{
+	for (int i = 0; i < r->cached->nsources; i++)
+	{
+		const CachedSource *source = &r->cached->sources[i];
+
+		if (source->partitions != NIL &&
+			list_difference_oid(find_all_inheritors(source->relid, NoLock, NULL),
+								source->partitions) != NIL)
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("could not serialize access because a partition was attached to source \"%s\"",
+							get_rel_name(source->relid)),
+					 errhint("Retry the transaction.")));
+	}
+}
+
 /* Push S. */
 static void
 take_snapshot(Refresh *r)
@@ -247,6 +270,7 @@ take_snapshot(Refresh *r)
 	UpdateActiveSnapshotCommandId();
 	r->snapshot = GetActiveSnapshot();
 
+	check_partitions(r);
 	if (IsolationUsesXactSnapshot())
 		check_snapshot(r);
 }

@@ -23,7 +23,8 @@ INSERT INTO t (id) VALUES (11);
 
 SELECT made('keyed', 'SELECT id, n, f, j, by, arr, tarr, m, p, c, r, u, ts, d, tm, iv, ip, bits, ch, o, nm, tv, b, cash, q FROM t');
 SELECT made('bag', 'SELECT n, f, j, by, arr, tarr, m, p, c, r, u, ts, d, tm, iv, ip, bits, ch, o, nm, tv, b, cash, q FROM t');
-SELECT made('grouped', 'SELECT m, c, u, d, r, by, count(*) AS k, max(p) AS p FROM t GROUP BY m, c, u, d, r, by');
+SELECT made('grouped', 'SELECT m, u, d, r, by, count(*) AS k, max(p) AS p FROM t GROUP BY m, u, d, r, by');
+SELECT made('by_composite', 'SELECT c, count(*) AS k FROM t GROUP BY c', 'AUTO');
 SELECT made('distinct_', 'SELECT DISTINCT j, arr, ch, iv, f FROM t');
 -- these have no equality operator
 SELECT made('odd', 'SELECT id, js, x, pt, bo FROM t');
@@ -34,9 +35,10 @@ LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM pgtrickle.refresh_stream_table('odd');
 	PERFORM pgtrickle.refresh_stream_table('odd_bag');
+	PERFORM pgtrickle.refresh_stream_table('by_composite');
 	SELECT count(*), string_agg(DISTINCT f.action, ', '), bool_and(f.exact) INTO stream_tables, actions, exact
 	  FROM (VALUES ('keyed'::regclass), ('bag'), ('grouped'), ('distinct_')) s (st), LATERAL fresh(s.st) f;
-	looks_alike := looks_like_query('keyed') AND looks_like_query('bag')
+	looks_alike := equals_query('by_composite') AND looks_like_query('keyed') AND looks_like_query('bag')
 		AND looks_like_query('odd') AND looks_like_query('odd_bag')
 		AND (SELECT missing = 0 AND surplus = 0 FROM pgtrickle.verify_stream_table('odd'))
 		AND (SELECT missing = 0 AND surplus = 0 FROM pgtrickle.verify_stream_table('odd_bag'));
