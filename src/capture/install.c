@@ -269,7 +269,12 @@ capture_adjust(Oid source)
 {
 	ChangeTracking *tracking;
 
-	LockRelationOid(source, ShareRowExclusiveLock);
+	/*
+	 * As strong as it will be needed: an upgrade could deadlock with the
+	 * creator of a stream table, who reads the source already.
+	 */
+	LockRelationOid(source, has_captured_consumer(source) ?
+					ShareRowExclusiveLock : AccessExclusiveLock);
 	tracking = change_tracking_read(source);
 	if (tracking == NULL)
 		return;
