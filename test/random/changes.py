@@ -84,7 +84,8 @@ class ChangeMaker:
                               ('copy', 4), ('merge', 4 if t.pk else 1), ('reinsert', 4),
                               ('both', 4), ('key', 4), ('from', 4), ('using', 2),
                               ('select', 4), ('do', 2), ('truncate', 3 if truncate else 0),
-                              ('twice', 2), ('all', 1), ('churn', 0.5)])
+                              ('twice', 2), ('all', 1), ('churn', 0.5),
+                              ('respell', 6)])
         if what == 'insert':
             return [self.insert(s, t, target)]
         if what == 'delete':
@@ -156,6 +157,14 @@ class ChangeMaker:
                 q = 'TRUNCATE %s CASCADE' % name
             op = {'t': 'sql', 's': s, 'q': q, 'short': True}
             return [op] + ([self.insert(s, t)] if rnd.random() < 0.6 else [])
+        if what == 'respell':
+            # Equal values get one spelling: 1.00 becomes 1.0, A becomes a.
+            cs = [c for c in t.own() if TYPES[c.typ].equal and not TYPES[c.typ].exact]
+            if cs:
+                c = rnd.choice(cs)
+                v = rnd.choice(c.dom)
+                return sql('UPDATE %s SET %s = %s WHERE %s = %s'
+                           % (target, quote(c.name), v, quote(c.name), v))
         if what == 'churn':
             # Many commands of one transaction, and a buffer of several blocks.
             return sql('DO $x$ BEGIN FOR i IN 1..%d LOOP UPDATE %s SET %s; UPDATE %s SET %s; '
@@ -172,7 +181,7 @@ class ChangeMaker:
             return '\\N'
         v = v.strip('()')
         if v.startswith("'"):
-            v = v[1:-1]
+            v = v[1:v.rindex("'")]
         return v.replace('\\', '\\\\')
 
     def merge(self, t, name):

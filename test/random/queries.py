@@ -312,7 +312,7 @@ class QueryMaker:
         rnd = self.rnd
         q = Query()
         kind = weighted(rnd, [('spj', 7), ('union', 3), ('agg', 9), ('scalar', 2.5),
-                              ('distinct', 3), ('pk', 2), ('odd', 1.6)])
+                              ('distinct', 3), ('pk', 3.5), ('odd', 1.6)])
         q.kind = kind
         getattr(self, 'make_' + kind)(q)
         if kind in ('spj', 'agg', 'distinct') and rnd.random() < 0.06:
@@ -382,6 +382,10 @@ class QueryMaker:
         if what in ('sum', 'avg'):
             ok = (lambda t: TYPES[t].sums) if what == 'sum' else (lambda t: TYPES[t].avgs)
             t = self.pick_type(scope, ok)
+            if rnd.random() < 0.3:
+                # The sums with the most state: numerics of any scale.
+                t = self.pick_type(scope, lambda t: t in ('nume', 'numeric')) \
+                    if self.cols(scope, lambda t: t in ('nume', 'numeric')) else t
             res = TYPES[t].sums if what == 'sum' else TYPES[t].avgs
         elif what in ('min', 'max'):
             t = self.pick_type(scope, lambda t: TYPES[t].minmax)
@@ -489,7 +493,7 @@ class QueryMaker:
         b.source = '%s %s' % (quote(t.name), a)
         scope = [(a, [(c.name, c.typ) for c in t.cols])]
         own = list(scope)
-        for _ in range(weighted(rnd, [(0, 2), (1, 6), (2, 2)])):
+        for _ in range(weighted(rnd, [(0, 5), (1, 6), (2, 2)])):
             text2, a2, cols2 = self.item(q, 1)
             new = (a2, cols2)
             cond = self.join_cond(scope, new) or 'true'
