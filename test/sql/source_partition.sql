@@ -76,6 +76,14 @@ SELECT * FROM all_fresh('source_partition');
 RESET enable_hashjoin;
 RESET enable_mergejoin;
 
+-- MERGE that moves a row to another partition, and back
+MERGE INTO p USING (VALUES (80, 5)) v (id, k) ON p.id = v.id AND p.k = v.k
+	WHEN MATCHED THEN UPDATE SET k = 26;
+SELECT * FROM all_fresh('source_partition');
+MERGE INTO p USING (VALUES (80, 26)) v (id, k) ON p.id = v.id AND p.k = v.k
+	WHEN MATCHED THEN UPDATE SET k = 5;
+SELECT * FROM all_fresh('source_partition');
+
 -- a partition comes: with rows, without; then changes in it count
 CREATE TABLE p4 (LIKE p INCLUDING ALL);
 INSERT INTO p4 SELECT i, 30 + i, 'attached' FROM generate_series(1, 5) i;
