@@ -101,19 +101,7 @@ extern void apply_update(ApplyState *state, TupleTableSlot *old,
 						 TupleTableSlot *new);	/* nothing if images are equal */
 extern void apply_insert(ApplyState *state, TupleTableSlot *new);
 
-/*
- * For KEY_HASH, a number that orders keyed changes as the index does, which is
- * how they should come.  For KEY only a hash: there the order of the keys is.
- */
-extern uint64 apply_key_hash(ApplyState *state, const Datum *keys,
-							 const bool *isnull);
-
 /* Do what is pending (apply_images_done() too), close, and add to *counts. */
 extern void apply_end(ApplyState *state, ApplyCounts *counts);
-
-/* Are two rows equal as stored, in every attribute? */
-extern bool apply_image_equal(TupleDesc desc, const Datum *values1,
-							  const bool *isnull1, const Datum *values2,
-							  const bool *isnull2);
 
 #endif							/* PGT_APPLY_H */

@@ -261,29 +261,3 @@ identity_same_image(ApplyState *state, const Datum *row1, const bool *isnull1,
 	}
 	return true;
 }
-
-bool
-apply_image_equal(TupleDesc desc, const Datum *values1, const bool *isnull1,
-				  const Datum *values2, const bool *isnull2)
-{
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-
-		if (att->attisdropped)
-			continue;
-		if (isnull1[i] != isnull2[i])
-			return false;
-		if (!isnull1[i] && !image_datum_equal(values1[i], values2[i],
-											  att->attbyval, att->attlen))
-			return false;
-	}
-	return true;
-}
-
-uint64
-apply_key_hash(ApplyState *state, const Datum *keys, const bool *isnull)
-{
-	/* the index orders row ids as signed numbers */
-	return identity_key_hash(state, keys, isnull) ^ (UINT64CONST(1) << 63);
-}

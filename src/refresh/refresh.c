@@ -70,7 +70,6 @@ typedef struct Refresh
 	Snapshot	snapshot;
 	Relation   *buffers;		/* per source, NULL if not captured */
 	ChangeWindow *windows;		/* per source */
-	bool		windows_read;
 	ActionKind	action;
 	const char *reason;
 	RefreshOutcome outcome;
