@@ -5,10 +5,21 @@ set -eu -o pipefail
 usage() {
 	cat <<'EOF'
 usage: bench/run.sh [--quick] [--only NAME,...] [--markdown]
+       bench/run.sh tpch|nexmark [OPTION ...]
 
   --quick      a few repetitions of everything: to see that it runs
   --only       of: bulk, oltp, one, percent, keyed, latency
   --markdown   print the table as it stands in bench/README.md
+
+tpch and nexmark measure the queries of that folder.  Their options:
+
+  --scale N        of the data (default 1)
+  --queries N,...  only these
+  --rounds N       of each kind of change (default 5)
+  --share N        of the rows that the large change touches (default 0.01)
+  --mode MODE      AUTO (default), or DIFFERENTIAL where that is accepted
+  --no-growth      leave out the same at twice the scale
+  --markdown       print tables as they stand in bench/README.md
 
 Uses the PostgreSQL of PG_CONFIG (default: Debian's 15).  pg_ivm is measured
 beside pg_trickle where that PostgreSQL has it.  Writes nothing into the tree.
@@ -17,6 +28,11 @@ EOF
 for argument; do
 	case $argument in -h | --help) usage; exit 0 ;; esac
 done
+
+suite=bench/bench.py
+case ${1:-} in
+	tpch | nexmark) suite=bench/$1/$1.py; shift ;;
+esac
 
 tree=$(cd "$(dirname "$0")/.." && pwd)
 cd /
@@ -46,4 +62,4 @@ start_server "shared_buffers = 1GB" "work_mem = 64MB" "maintenance_work_mem = 51
 	"max_parallel_workers_per_gather = 0" "max_parallel_maintenance_workers = 0" \
 	"pg_trickle.enabled = off"
 as_server "$bindir/createdb" bench
-as_server env PATH="$bindir:$PATH" /usr/bin/python3 "$scratch/src/bench/bench.py" "$@"
+as_server env PATH="$bindir:$PATH" /usr/bin/python3 "$scratch/src/$suite" "$@"
