@@ -61,7 +61,7 @@ CREATE INDEX pgt_dependencies_source ON pgtrickle.pgt_dependencies (source);
 CREATE TABLE pgtrickle.pgt_change_tracking (
 	source_stable_name text PRIMARY KEY,
 	source regclass NOT NULL,
-	capture_mode text NOT NULL CHECK (capture_mode IN ('statement', 'row')),
+	capture_mode text NOT NULL CHECK (capture_mode IN ('statement', 'row', 'apply')),
 	partitions regclass[] NOT NULL DEFAULT '{}',
 	capture_signature bigint NOT NULL,
 	source_placement text NOT NULL DEFAULT 'local'

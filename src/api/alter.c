@@ -30,6 +30,7 @@
 #include "utils/rel.h"
 
 #include "api/api.h"
+#include "dag/dag.h"
 #include "refresh/refresh.h"
 #include "scheduler/scheduler.h"
 
@@ -51,44 +52,6 @@ set_status(StreamTable *st, const char *status)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid status: \"%s\"", status),
 				 errhint("A stream table can be set to ACTIVE or SUSPENDED.")));
-}
-
-/* Does the relation read the target, over any number of stream tables? */
-static bool
-reads_relation(Oid relid, Oid target)
-{
-	StreamTable *st;
-	ListCell   *lc;
-
-	check_stack_depth();
-	CHECK_FOR_INTERRUPTS();
-	if (relid == target)
-		return true;
-	st = stream_table_read(relid, NULL);
-	if (st == NULL)
-		return false;
-	foreach(lc, dependency_read(st->pgt_id))
-		if (reads_relation(((Dependency *) lfirst(lc))->source, target))
-			return true;
-	return false;
-}
-
-static void
-refuse_cycle(const StreamTable *st, const DeltaProgram *program)
-{
-	ListCell   *lc;
-
-	foreach(lc, program_sources(program))
-	{
-		ProgramSource *source = (ProgramSource *) lfirst(lc);
-
-		if (reads_relation(source->relid, st->relid))
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-					 errmsg("stream table \"%s\" cannot depend on itself", st->name),
-					 errdetail("Its new query reads \"%s\", which is computed from it.",
-							   get_rel_name(source->relid))));
-	}
 }
 
 static bool
@@ -150,6 +113,7 @@ install_query(StreamTable *st, Oid newview, const DeltaProgram *program, Oid own
 	st->reinit_reason = populated ? pstrdup("query changed") : NULL;
 	definition_view_attach(newview, st->relid);
 	stream_table_update(st);
+	refresh_lock_group(st->relid, refresh_sources(program));
 	refresh_track(st->pgt_id, program, owner);
 
 	if (populated)
@@ -182,7 +146,7 @@ change_query(StreamTable *st, const char *text)
 		return false;
 	}
 	program = definition_compile(newview, owner);
-	refuse_cycle(st, program);
+	dag_refuse_cycle(st->relid, refresh_sources(program));
 	definition_check_mode(st->name, st->mode, program);
 	install_query(st, newview, program, owner);
 	stream_table_set_query(st->relid, text);

@@ -3,9 +3,10 @@
  * create.c
  *	  create_stream_table() and its two relatives.
  *
- * Lock order: definition view, sources in the order of oids (from here on
- * every change of them is captured), then in refresh_run() the refresh lock
- * and the snapshot by which the table is filled.  A writer that was open when
+ * Lock order: definition view, the refresh locks of the group that the new
+ * stream table will be in, sources in the order of oids (from here on every
+ * change of them is captured), then in refresh_run() the snapshot by which the
+ * table is filled.  A writer that was open when
  * we came has ended by then, so the snapshot sees its changes.
  *
  *-------------------------------------------------------------------------
@@ -129,6 +130,7 @@ create_new(const CreateRequest *request, const CreateTarget *target)
 	st->relid = storage_create(st->schema, st->name, program, owner);
 	definition_view_attach(st->defview, st->relid);
 	stream_table_insert(st, request->query);
+	refresh_lock_group(st->relid, refresh_sources(program));
 	refresh_track(st->pgt_id, program, owner);
 
 	if (request->initialize)

@@ -57,6 +57,7 @@ begin(Relation st, const Identity *identity, Snapshot snapshot, ApplyPath path)
 		lookup_init(state);
 	if (path == APPLY_STATEMENTS)
 		statements_init(state);
+	state->capture = capture_applied_begin(st);
 	MemoryContextSwitchTo(save);
 	return state;
 }
@@ -326,9 +327,12 @@ row_merge(ApplyState *state, const Datum *old_values, const bool *old_isnull,
 }
 
 void
-apply_row_delete(ApplyState *state, Oid relid, ItemPointer tid)
+apply_row_delete(ApplyState *state, Oid relid, ItemPointer tid,
+				 const Datum *values, const bool *isnull)
 {
 	state->counts.deleted++;
+	if (state->capture)
+		capture_rows_add(state->capture, -1, values, isnull);
 	if (state->path == APPLY_STATEMENTS)
 		statements_delete(state, relid, tid);
 	else
@@ -342,6 +346,9 @@ apply_row_insert(ApplyState *state, const Datum *values, const bool *isnull)
 
 	row_store(state, values, isnull);
 	state->counts.inserted++;
+	if (state->capture)
+		capture_rows_add(state->capture, 1, state->row->tts_values,
+						 state->row->tts_isnull);
 	if (state->path == APPLY_STATEMENTS)
 		statements_insert(state);
 	else
@@ -380,6 +387,9 @@ apply_row_update(ApplyState *state, Oid relid, ItemPointer tid,
 	if (row_merge(state, old_values, old_isnull, new_values, new_isnull))
 	{
 		state->counts.updated++;
+		if (state->capture)
+			capture_rows_update(state->capture, old_values, old_isnull,
+								state->row->tts_values, state->row->tts_isnull);
 		if (state->path == APPLY_STATEMENTS)
 			statements_update(state, relid, tid);
 		else
@@ -393,7 +403,9 @@ apply_row_update(ApplyState *state, Oid relid, ItemPointer tid,
 void
 apply_delete(ApplyState *state, TupleTableSlot *old)
 {
-	apply_row_delete(state, old->tts_tableOid, &old->tts_tid);
+	slot_getallattrs(old);
+	apply_row_delete(state, old->tts_tableOid, &old->tts_tid,
+					 old->tts_values, old->tts_isnull);
 }
 
 void
@@ -427,6 +439,8 @@ apply_end(ApplyState *state, ApplyCounts *counts)
 	for (int i = 0; i < state->batch.nslots; i++)
 		ExecDropSingleTupleTableSlot(state->batch.slots[i]);
 	ExecDropSingleTupleTableSlot(state->row);
+	if (state->capture)
+		capture_rows_end(state->capture);
 	close_result_rel(state);
 	lookup_end(state);
 

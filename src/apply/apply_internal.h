@@ -11,6 +11,8 @@
  *											+--> the heap itself   (apply.c)
  *											+--> three statements  (apply_sql.c)
  *											+--> a new heap        (swap.c)
+ *											+--> the change buffer, if other
+ *												 stream tables read this one
  *
  *-------------------------------------------------------------------------
  */
@@ -22,6 +24,7 @@
 #include "access/heapam.h"
 #include "access/relscan.h"
 #include "access/tupconvert.h"
+#include "capture/capture.h"
 #include "nodes/execnodes.h"
 #include "utils/tuplestore.h"
 
@@ -117,6 +120,8 @@ struct ApplyState
 	InsertBatch batch;
 	Tuplestorestate *late_inserts;	/* rows that follow every delete */
 
+	CaptureRows *capture;		/* NULL: nobody reads this stream table */
+
 	struct ApplyNet *net;		/* net.c; NULL until the first image */
 	struct ApplyStatements *statements; /* apply_sql.c */
 	struct ApplySwap *swap;		/* swap.c */
@@ -155,7 +160,8 @@ extern bool lookup_key(ApplyState *state, const Datum *keys,
 					   const bool *isnull, TupleTableSlot *slot);
 
 /* ---- apply.c: one row ---- */
-extern void apply_row_delete(ApplyState *state, Oid relid, ItemPointer tid);
+extern void apply_row_delete(ApplyState *state, Oid relid, ItemPointer tid,
+							 const Datum *values, const bool *isnull);
 /* Returns without a change if the images are equal. */
 extern void apply_row_update(ApplyState *state, Oid relid, ItemPointer tid,
 							 const Datum *old_values, const bool *old_isnull,

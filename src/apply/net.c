@@ -358,7 +358,8 @@ bag_delete_stored(ApplyState *state, Image *image)
 	{
 		StoredAt   *place = &image->stored[--image->nstored];
 
-		apply_row_delete(state, place->relid, &place->tid);
+		apply_row_delete(state, place->relid, &place->tid,
+						 image->values, image->isnull);
 	}
 }
 
@@ -397,7 +398,8 @@ bag_delete_found(ApplyState *state, int64 nvictims)
 		image = bag_wants(state, net->victim);
 		if (image == NULL)
 			continue;
-		apply_row_delete(state, net->victim->tts_tableOid, &net->victim->tts_tid);
+		apply_row_delete(state, net->victim->tts_tableOid, &net->victim->tts_tid,
+						 net->victim->tts_values, net->victim->tts_isnull);
 		image->w++;
 		nvictims--;
 	}
@@ -457,7 +459,7 @@ key_replace(ApplyState *state, Oid relid, ItemPointer tid,
 		apply_row_update(state, relid, tid, old_values, old_isnull,
 						 plus->values, plus->isnull);
 	else
-		apply_row_delete(state, relid, tid);
+		apply_row_delete(state, relid, tid, old_values, old_isnull);
 }
 
 static void

@@ -19,8 +19,13 @@
 capture_commit_hook_type capture_commit_hook = NULL;
 capture_prepare_hook_type capture_prepare_hook = NULL;
 
-/* Refreshes that the transaction has run; see frontier.h. */
+/*
+ * The part of the transaction that is being captured, see frontier.h, and
+ * whether anything was captured in it.  A rolled back savepoint takes neither
+ * back, so that a part never holds changes from before and after its end.
+ */
 static int	part = 0;
+static bool part_used = false;
 
 static Oid *noted = NULL;
 static int	nnoted = 0;
@@ -29,6 +34,7 @@ static int	noted_size = 0;
 void
 capture_note(Oid source)
 {
+	part_used = true;
 	for (int i = nnoted - 1; i >= 0; i--)
 		if (noted[i] == source)
 			return;
@@ -54,6 +60,8 @@ capture_part(void)
 int
 capture_part_end(void)
 {
+	if (!part_used)
+		return part;
 	if (part == PG_INT16_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -61,6 +69,7 @@ capture_part_end(void)
 				 errdetail("A transaction that writes sources can refresh stream tables %d times.",
 						   PG_INT16_MAX),
 				 errhint("Commit in between.")));
+	part_used = false;
 	return ++part;
 }
 
@@ -75,7 +84,10 @@ at_xact_end(XactEvent event, void *arg)
 {
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_PREPARE ||
 		event == XACT_EVENT_ABORT)
+	{
 		part = 0;
+		part_used = false;
+	}
 	if (nnoted == 0)
 		return;
 	switch (event)

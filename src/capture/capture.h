@@ -17,8 +17,8 @@
 /*
  * Why changes of this relation cannot be captured, as a phrase that ends
  * "source "x" ..." (palloc'd), or NULL if they can.  Ordinary and partitioned
- * tables can; views, foreign tables, materialized views, inheritance parents,
- * stream tables, temporary tables and system catalogs cannot.
+ * tables can, and stream tables; views, foreign tables, materialized views,
+ * inheritance parents, temporary tables and system catalogs cannot.
  */
 extern char *capture_unsupported_reason(Oid relid);
 
@@ -48,6 +48,22 @@ extern void capture_adjust(Oid source);
 extern char *capture_check(const ChangeTracking *tracking);
 
 /*
+ * Changes that apply makes to a stream table.  NULL if nobody wants them; the
+ * caller holds RowExclusiveLock on the stream table since before its snapshot.
+ * State lives in CurrentMemoryContext.
+ */
+typedef struct CaptureRows CaptureRows;
+extern CaptureRows *capture_applied_begin(Relation st);
+extern void capture_rows_add(CaptureRows *rows, int w,
+							 const Datum *values, const bool *isnull);
+/* (-1, old) (+1, new), or nothing if they are equal in what is captured. */
+extern void capture_rows_update(CaptureRows *rows,
+								const Datum *old_values, const bool *old_isnull,
+								const Datum *new_values, const bool *new_isnull);
+/* Writes what is pending, and closes the buffer. */
+extern void capture_rows_end(CaptureRows *rows);
+
+/*
  * Sources captured by this transaction are announced at commit through this
  * hook, if set: called once per captured source after the commit is visible.
  * The scheduler sets it.
@@ -63,7 +79,8 @@ extern bool capture_in_transaction(void);
 
 /*
  * The part of the current transaction that is being captured, from 0 up, and
- * the end of a part: returns the number of the next.
+ * the end of a part: returns the number of the one in which whatever is
+ * captured from here on will be, and nothing that was captured before is.
  */
 extern int	capture_part(void);
 extern int	capture_part_end(void);

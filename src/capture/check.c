@@ -77,8 +77,6 @@ capture_unsupported_reason(Oid relid)
 			return psprintf("has partition \"%s\", which %s",
 							get_rel_name(lfirst_oid(lc)), reason);
 	}
-	if (stream_table_read(relid, NULL) != NULL)
-		return pstrdup("is a stream table");
 	return NULL;
 }
 
@@ -121,7 +119,7 @@ check_triggers(const ChangeTracking *tracking, Oid relid)
 		SourceObject kind = (SourceObject) i;
 		const char *name = source_object_name(kind, tracking->source.stable_name);
 
-		if (trigger_wanted(kind, rel->rd_rel->relkind, tracking->row_triggers) &&
+		if (trigger_wanted(kind, rel->rd_rel->relkind, tracking->mode) &&
 			!trigger_in_place(rel, kind, name))
 			reason = psprintf("trigger \"%s\" of \"%s\" is missing, disabled or altered",
 							  name, RelationGetRelationName(rel));
@@ -144,7 +142,7 @@ check_all(const ChangeTracking *tracking)
 	if (list_difference_oid(partitions, tracking->partitions) != NIL ||
 		list_difference_oid(tracking->partitions, partitions) != NIL)
 		return psprintf("the partitions of \"%s\" changed", get_rel_name(source));
-	if (source_needs_row_triggers(source) != tracking->row_triggers)
+	if (source_capture_mode(source) != tracking->mode)
 		return psprintf("changes reach \"%s\" another way than before",
 						get_rel_name(source));
 

@@ -121,7 +121,7 @@ install_on_relation(const ChangeTracking *tracking, Oid relid)
 
 		/* DDL wants no open reference. */
 		table_close(rel, NoLock);
-		if (!trigger_wanted(kind, get_rel_relkind(relid), tracking->row_triggers))
+		if (!trigger_wanted(kind, get_rel_relkind(relid), tracking->mode))
 			trigger_remove(relid, name);
 		else if (!in_place)
 			trigger_install(relid, kind, name);
@@ -160,8 +160,11 @@ write_marker(Oid source, Oid buffer)
 static void
 remove_from_relation(const ChangeTracking *tracking, Oid relid)
 {
-	Relation	rel = try_relation_open(relid, AccessExclusiveLock);
+	Relation	rel;
 
+	if (tracking->mode == CAPTURE_BY_APPLY)
+		return;
+	rel = try_relation_open(relid, AccessExclusiveLock);
 	if (rel == NULL)
 		return;
 	relation_close(rel, NoLock);
@@ -207,7 +210,7 @@ capture_ensure(Oid source, const Bitmapset *columns)
 			remove_from_relation(tracking, lfirst_oid(lc));
 		tracking->partitions = partitions;
 	}
-	tracking->row_triggers = source_needs_row_triggers(source);
+	tracking->mode = source_capture_mode(source);
 
 	buffer = buffer_ensure(&tracking->source, columns);
 	if (is_new || broken)
@@ -264,6 +267,13 @@ has_captured_consumer(Oid source)
 	return false;
 }
 
+/* No trigger goes while there is a consumer, and a stream table has none. */
+static bool
+may_remove_triggers(Oid source)
+{
+	return !has_captured_consumer(source) && !stream_table_exists(source);
+}
+
 void
 capture_adjust(Oid source)
 {
@@ -273,8 +283,8 @@ capture_adjust(Oid source)
 	 * As strong as it will be needed: an upgrade could deadlock with the
 	 * creator of a stream table, who reads the source already.
 	 */
-	LockRelationOid(source, has_captured_consumer(source) ?
-					ShareRowExclusiveLock : AccessExclusiveLock);
+	LockRelationOid(source, may_remove_triggers(source) ?
+					AccessExclusiveLock : ShareRowExclusiveLock);
 	tracking = change_tracking_read(source);
 	if (tracking == NULL)
 		return;

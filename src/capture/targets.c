@@ -148,6 +148,7 @@ fill_target(CaptureTarget *target, Relation rel, Oid source)
 	if (tracking == NULL)
 		return false;
 	target->source = source;
+	target->mode = tracking->mode;
 	target->buffer = buffer_relid(tracking->source.stable_name);
 	if (!OidIsValid(target->buffer))
 		return false;
@@ -231,6 +232,16 @@ entry_lookup(Relation rel)
 	return entry;
 }
 
+/* What the trigger feeds, or, without a name, what apply does. */
+static bool
+target_matches(const CaptureTarget *target, Oid relid, SourceObject kind,
+			   const char *trigger_name)
+{
+	if (trigger_name == NULL)
+		return target->mode == CAPTURE_BY_APPLY && target->source == relid;
+	return strcmp(target->trigger_names[kind], trigger_name) == 0;
+}
+
 Relation
 capture_target_open(Relation rel, SourceObject kind, const char *trigger_name,
 					const CaptureTarget **target)
@@ -242,7 +253,8 @@ capture_target_open(Relation rel, SourceObject kind, const char *trigger_name,
 		Relation	buffer;
 
 		for (int i = 0; i < entry->ntargets && found == NULL; i++)
-			if (strcmp(entry->targets[i].trigger_names[kind], trigger_name) == 0)
+			if (target_matches(&entry->targets[i], RelationGetRelid(rel),
+							   kind, trigger_name))
 				found = &entry->targets[i];
 		if (found == NULL && entry->valid)
 			return NULL;
@@ -258,6 +270,23 @@ capture_target_open(Relation rel, SourceObject kind, const char *trigger_name,
 		if (buffer)
 			table_close(buffer, RowExclusiveLock);
 	}
+}
+
+Relation
+capture_applied_open(Relation st, const CaptureTarget **target)
+{
+	return capture_target_open(st, SOURCE_OBJECT_BUFFER, NULL, target);
+}
+
+CaptureTarget *
+capture_target_copy(const CaptureTarget *target)
+{
+	CaptureTarget *copy = palloc(sizeof(CaptureTarget));
+
+	*copy = *target;
+	copy->columns = palloc(sizeof(AttrNumber) * Max(target->ncolumns, 1));
+	memcpy(copy->columns, target->columns, sizeof(AttrNumber) * target->ncolumns);
+	return copy;
 }
 
 bool

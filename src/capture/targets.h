@@ -20,6 +20,7 @@
 typedef struct CaptureTarget
 {
 	Oid			source;
+	CaptureMode mode;
 	Oid			buffer;
 	const char *trigger_names[SOURCE_TRIGGER_KINDS];
 	int			ncolumns;		/* see buffer_writer_begin() */
@@ -34,6 +35,12 @@ typedef struct CaptureTarget
 extern Relation capture_target_open(Relation rel, SourceObject kind,
 									const char *trigger_name,
 									const CaptureTarget **target);
+
+/* The same for changes that apply makes to a stream table. */
+extern Relation capture_applied_open(Relation st, const CaptureTarget **target);
+
+/* A copy that stays, in CurrentMemoryContext. */
+extern CaptureTarget *capture_target_copy(const CaptureTarget *target);
 
 /*
  * Was the capture of a source found complete, and did nothing change since on

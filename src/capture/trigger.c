@@ -3,8 +3,7 @@
  * trigger.c
  *	  cdc_capture(), the trigger function of all sources.
  *
- *		INSERT: (+1, new)	DELETE: (-1, old)	UPDATE: (-1, old) (+1, new)
- *		TRUNCATE: a marker
+ * rows.c says what it writes for a row; for TRUNCATE it is a marker.
  *
  * An UPDATE walks its two transition tables in step and drops pairs that are
  * equal, as stored, in all captured columns.  The tables need not be parallel
@@ -26,29 +25,18 @@
  */
 #include "postgres.h"
 
-#include "access/detoast.h"
-#include "access/table.h"
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
-#include "utils/datum.h"
 #include "utils/rel.h"
 #include "utils/tuplestore.h"
 
 #include "buffer/buffer.h"
 #include "capture/announce.h"
 #include "capture/capture.h"
-#include "capture/targets.h"
+#include "capture/rows.h"
 
 PG_FUNCTION_INFO_V1(pgt_cdc_capture);
-
-/* Rows on their way from one trigger call to one buffer. */
-typedef struct Capture
-{
-	Relation	buffer;
-	const CaptureTarget *target;
-	BufferWriter *writer;		/* NULL before the first row */
-} Capture;
 
 void
 capture_init(void)
@@ -71,76 +59,20 @@ trigger_kind(TriggerEvent event)
 	return SOURCE_OBJECT_TRIGGER_TRUNCATE;
 }
 
-static BufferWriter *
-capture_writer(Capture *capture)
+static void
+capture_row(CaptureRows *rows, int w, TupleTableSlot *slot)
 {
-	if (capture->writer == NULL)
-	{
-		capture->writer = buffer_writer_begin(capture->buffer,
-											  capture->target->ncolumns,
-											  capture->target->columns);
-		capture_note(capture->target->source);
-	}
-	return capture->writer;
+	slot_getsomeattrs(slot, rows->target->last_column);
+	capture_rows_add(rows, w, slot->tts_values, slot->tts_isnull);
 }
 
 static void
-capture_row(Capture *capture, int w, TupleTableSlot *slot)
+capture_update(CaptureRows *rows, TupleTableSlot *old, TupleTableSlot *new)
 {
-	slot_getsomeattrs(slot, capture->target->last_column);
-	buffer_writer_add(capture_writer(capture), w, slot->tts_values, slot->tts_isnull);
-}
-
-/* The same value in the same place of a TOAST table? */
-static bool
-same_toast_pointer(Datum a, Datum b)
-{
-	struct varlena *x = (struct varlena *) DatumGetPointer(a);
-	struct varlena *y = (struct varlena *) DatumGetPointer(b);
-
-	return VARATT_IS_EXTERNAL_ONDISK(x) && VARATT_IS_EXTERNAL_ONDISK(y) &&
-		memcmp(x, y, VARSIZE_EXTERNAL(x)) == 0;
-}
-
-static bool
-same_image(const CaptureTarget *target, TupleTableSlot *a, TupleTableSlot *b)
-{
-	TupleDesc	desc = a->tts_tupleDescriptor;
-
-	slot_getsomeattrs(a, target->last_column);
-	slot_getsomeattrs(b, target->last_column);
-	for (int i = 0; i < target->ncolumns; i++)
-	{
-		int			n = target->columns[i] - 1;
-		Form_pg_attribute att;
-
-		if (n < 0)
-			continue;
-		if (a->tts_isnull[n] != b->tts_isnull[n])
-			return false;
-		if (a->tts_isnull[n])
-			continue;
-		att = TupleDescAttr(desc, n);
-		if (att->attbyval)
-		{
-			if (a->tts_values[n] != b->tts_values[n])
-				return false;
-		}
-		else if (!(att->attlen == -1 &&
-				   same_toast_pointer(a->tts_values[n], b->tts_values[n])) &&
-				 !datum_image_eq(a->tts_values[n], b->tts_values[n], false, att->attlen))
-			return false;
-	}
-	return true;
-}
-
-static void
-capture_update(Capture *capture, TupleTableSlot *old, TupleTableSlot *new)
-{
-	if (same_image(capture->target, old, new))
-		return;
-	capture_row(capture, -1, old);
-	capture_row(capture, 1, new);
+	slot_getsomeattrs(old, rows->target->last_column);
+	slot_getsomeattrs(new, rows->target->last_column);
+	capture_rows_update(rows, old->tts_values, old->tts_isnull,
+						new->tts_values, new->tts_isnull);
 }
 
 /* From the beginning: other triggers of the statement may have read it. */
@@ -161,7 +93,7 @@ transition_next(Tuplestorestate *table, TupleTableSlot *slot)
 }
 
 static void
-capture_statement(Capture *capture, TriggerData *td)
+capture_statement(CaptureRows *rows, TriggerData *td)
 {
 	TupleTableSlot *old = transition_begin(td->tg_oldtable, td->tg_relation);
 	TupleTableSlot *new = transition_begin(td->tg_newtable, td->tg_relation);
@@ -172,11 +104,11 @@ capture_statement(Capture *capture, TriggerData *td)
 		bool		have_new = transition_next(td->tg_newtable, new);
 
 		if (have_old && have_new)
-			capture_update(capture, old, new);
+			capture_update(rows, old, new);
 		else if (have_old)
-			capture_row(capture, -1, old);
+			capture_row(rows, -1, old);
 		else if (have_new)
-			capture_row(capture, 1, new);
+			capture_row(rows, 1, new);
 		else
 			break;
 	}
@@ -187,16 +119,16 @@ capture_statement(Capture *capture, TriggerData *td)
 }
 
 static void
-capture_event(Capture *capture, TriggerData *td)
+capture_event(CaptureRows *rows, TriggerData *td)
 {
 	if (TRIGGER_FIRED_BY_TRUNCATE(td->tg_event))
-		buffer_writer_marker(capture_writer(capture));
+		capture_rows_marker(rows);
 	else if (!TRIGGER_FIRED_FOR_ROW(td->tg_event))
-		capture_statement(capture, td);
+		capture_statement(rows, td);
 	else if (TRIGGER_FIRED_BY_UPDATE(td->tg_event))
-		capture_update(capture, td->tg_trigslot, td->tg_newslot);
+		capture_update(rows, td->tg_trigslot, td->tg_newslot);
 	else
-		capture_row(capture, TRIGGER_FIRED_BY_INSERT(td->tg_event) ? 1 : -1,
+		capture_row(rows, TRIGGER_FIRED_BY_INSERT(td->tg_event) ? 1 : -1,
 					td->tg_trigslot);
 }
 
@@ -230,7 +162,7 @@ Datum
 pgt_cdc_capture(PG_FUNCTION_ARGS)
 {
 	TriggerData *td = (TriggerData *) fcinfo->context;
-	Capture		capture = {0};
+	CaptureRows rows = {0};
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -239,13 +171,13 @@ pgt_cdc_capture(PG_FUNCTION_ARGS)
 
 	if (changes_nothing(td))
 		return unchanged(td);
-	capture.buffer = capture_target_open(td->tg_relation, trigger_kind(td->tg_event),
-										 td->tg_trigger->tgname, &capture.target);
-	if (capture.buffer == NULL)
+	rows.buffer = capture_target_open(td->tg_relation, trigger_kind(td->tg_event),
+									  td->tg_trigger->tgname, &rows.target);
+	if (rows.buffer == NULL)
 		return unchanged(td);
-	capture_event(&capture, td);
-	if (capture.writer)
-		buffer_writer_end(capture.writer);
-	table_close(capture.buffer, NoLock);
+	rows.context = CurrentMemoryContext;
+	rows.desc = RelationGetDescr(td->tg_relation);
+	capture_event(&rows, td);
+	capture_rows_end(&rows);
 	return unchanged(td);
 }

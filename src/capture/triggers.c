@@ -15,6 +15,8 @@
  * Sources of these kinds have row triggers instead, on every relation with
  * rows.  Only TRUNCATE is a statement trigger everywhere.
  *
+ * A stream table has no trigger of ours but the guard: see rows.c.
+ *
  * All are ENABLE ALWAYS: sessions with session_replication_role = replica
  * change tables, too.
  *
@@ -92,27 +94,32 @@ is_subscribed(Oid relid)
 	return result;
 }
 
-bool
-source_needs_row_triggers(Oid source)
+CaptureMode
+source_capture_mode(Oid source)
 {
+	if (stream_table_exists(source))
+		return CAPTURE_BY_APPLY;
+
 	/* A partition has a superclass, too. */
-	return get_rel_relkind(source) == RELKIND_PARTITIONED_TABLE ||
-		has_superclass(source) || is_subscribed(source);
+	if (get_rel_relkind(source) == RELKIND_PARTITIONED_TABLE ||
+		has_superclass(source) || is_subscribed(source))
+		return CAPTURE_BY_ROW;
+	return CAPTURE_BY_STATEMENT;
 }
 
 bool
-trigger_wanted(SourceObject kind, char relkind, bool row_triggers)
+trigger_wanted(SourceObject kind, char relkind, CaptureMode mode)
 {
 	switch (kind)
 	{
 		case SOURCE_OBJECT_TRIGGER_INSERT:
 		case SOURCE_OBJECT_TRIGGER_UPDATE:
 		case SOURCE_OBJECT_TRIGGER_DELETE:
-			return !row_triggers;
+			return mode == CAPTURE_BY_STATEMENT;
 		case SOURCE_OBJECT_TRIGGER_TRUNCATE:
-			return true;
+			return mode != CAPTURE_BY_APPLY;
 		case SOURCE_OBJECT_TRIGGER_ROW:
-			return row_triggers && relkind == RELKIND_RELATION;
+			return mode == CAPTURE_BY_ROW && relkind == RELKIND_RELATION;
 		default:
 			return false;
 	}

@@ -17,11 +17,11 @@
 /* Oids of the partitions of a source, itself not, locked as asked. */
 extern List *source_partitions(Oid source, LOCKMODE lockmode);
 
-/* Do changes reach this source by ways that fire no statement triggers? */
-extern bool source_needs_row_triggers(Oid source);
+/* How changes of this source can be captured. */
+extern CaptureMode source_capture_mode(Oid source);
 
 /* Should a relation of a source have this kind of trigger? */
-extern bool trigger_wanted(SourceObject kind, char relkind, bool row_triggers);
+extern bool trigger_wanted(SourceObject kind, char relkind, CaptureMode mode);
 
 /* Does rel have the trigger, enabled always and as we would make it? */
 extern bool trigger_in_place(Relation rel, SourceObject kind, const char *name);

@@ -175,11 +175,29 @@ extern List *dependency_consumers(Oid source);
 /* Union of the columns that all consumers of a source use. */
 extern Bitmapset *dependency_columns(Oid source);
 
+/* Who reads what: all dependencies of stream tables that have a row. */
+typedef struct DependencyEdge
+{
+	Oid			consumer;		/* stream table, whose relation may be gone */
+	Oid			source;
+} DependencyEdge;
+extern List *dependency_edges(void);
+
+/* Is the relation a stream table? */
+extern bool stream_table_exists(Oid relid);
+
 /* ---- change_tracking.c: pgt_change_tracking ---- */
+typedef enum CaptureMode
+{
+	CAPTURE_BY_STATEMENT,		/* triggers with transition tables */
+	CAPTURE_BY_ROW,
+	CAPTURE_BY_APPLY			/* a stream table: by whoever refreshes it */
+} CaptureMode;
+
 typedef struct ChangeTracking
 {
 	SourceIdentifier source;
-	bool		row_triggers;	/* captured by row, not by statement */
+	CaptureMode mode;
 	List	   *partitions;		/* oids of the inheritors that carry triggers */
 	uint64		signature;		/* of the triggers when they were installed */
 } ChangeTracking;

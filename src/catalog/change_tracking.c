@@ -49,6 +49,23 @@ enum
 	NCOLS = COL_TRACKED_SINCE
 };
 
+static const char *const mode_names[] = {
+	[CAPTURE_BY_STATEMENT] = "statement",
+	[CAPTURE_BY_ROW] = "row",
+	[CAPTURE_BY_APPLY] = "apply",
+};
+
+static CaptureMode
+mode_from_name(const char *name)
+{
+	for (int i = 0; i < lengthof(mode_names); i++)
+		if (strcmp(name, mode_names[i]) == 0)
+			return (CaptureMode) i;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("unknown capture mode: \"%s\"", name)));
+}
+
 static ChangeTracking *
 tracking_from_tuple(HeapTuple tuple, TupleDesc desc)
 {
@@ -66,8 +83,7 @@ tracking_from_tuple(HeapTuple tuple, TupleDesc desc)
 	name = TextDatumGetCString(values[COL_STABLE_NAME - 1]);
 	strlcpy(tracking->source.stable_name, name, sizeof(tracking->source.stable_name));
 	tracking->source.oid = DatumGetObjectId(values[COL_SOURCE - 1]);
-	name = TextDatumGetCString(values[COL_CAPTURE_MODE - 1]);
-	tracking->row_triggers = strcmp(name, "row") == 0;
+	tracking->mode = mode_from_name(TextDatumGetCString(values[COL_CAPTURE_MODE - 1]));
 	tracking->signature = (uint64) DatumGetInt64(values[COL_SIGNATURE - 1]);
 	deconstruct_array(DatumGetArrayTypeP(values[COL_PARTITIONS - 1]),
 					  REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT,
@@ -194,8 +210,7 @@ change_tracking_write(const ChangeTracking *tracking)
 
 	values[COL_STABLE_NAME - 1] = CStringGetTextDatum(tracking->source.stable_name);
 	values[COL_SOURCE - 1] = ObjectIdGetDatum(tracking->source.oid);
-	values[COL_CAPTURE_MODE - 1] =
-		CStringGetTextDatum(tracking->row_triggers ? "row" : "statement");
+	values[COL_CAPTURE_MODE - 1] = CStringGetTextDatum(mode_names[tracking->mode]);
 	values[COL_PARTITIONS - 1] = partitions_array(tracking->partitions);
 	values[COL_SIGNATURE - 1] = Int64GetDatum((int64) tracking->signature);
 	values[COL_PLACEMENT - 1] = CStringGetTextDatum("local");

@@ -10,7 +10,8 @@
  * it was cannot be told, so every column of the source counts as used then.
  * That errs towards capturing too much.
  *
- * Writers hold the refresh lock of the stream table.
+ * Writers hold the refresh lock of the stream table.  Whoever keeps what he
+ * read is told of changes by an invalidation of the relation.
  * Reads:  the newest committed state, whatever snapshot is active.
  *
  *-------------------------------------------------------------------------
@@ -27,6 +28,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -88,6 +90,12 @@ stream_table_relid(bool by_id, Datum value)
 	return relid;
 }
 
+bool
+stream_table_exists(Oid relid)
+{
+	return OidIsValid(stream_table_relid(false, ObjectIdGetDatum(relid)));
+}
+
 static const char *
 source_type_name(const Dependency *dep)
 {
@@ -100,7 +108,7 @@ source_type_name(const Dependency *dep)
 		case RELKIND_MATVIEW:
 			return "MATERIALIZED VIEW";
 		default:
-			if (OidIsValid(stream_table_relid(false, ObjectIdGetDatum(dep->source))))
+			if (stream_table_exists(dep->source))
 				return "STREAM TABLE";
 			return "TABLE";
 	}
@@ -213,6 +221,7 @@ dependency_insert(int64 pgt_id, const Dependency *dep)
 	values[COL_PLACEMENT - 1] = CStringGetTextDatum("local");
 
 	CatalogTupleInsert(rel, heap_form_tuple(RelationGetDescr(rel), values, isnull));
+	CacheInvalidateRelcache(rel);
 	table_close(rel, RowExclusiveLock);
 	CommandCounterIncrement();
 }
@@ -252,8 +261,35 @@ dependency_delete(int64 pgt_id)
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 		CatalogTupleDelete(rel, &tuple->t_self);
 	systable_endscan(scan);
+	CacheInvalidateRelcache(rel);
 	table_close(rel, RowExclusiveLock);
 	CommandCounterIncrement();
+}
+
+List *
+dependency_edges(void)
+{
+	Relation	rel = table_open(pgt_catalog_relid(DEPENDENCIES), AccessShareLock);
+	List	   *result = NIL;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		bool		isnull;
+		DependencyEdge *edge = palloc(sizeof(DependencyEdge));
+		Datum		pgt_id = heap_getattr(tuple, COL_PGT_ID, RelationGetDescr(rel), &isnull);
+
+		edge->consumer = stream_table_relid(true, pgt_id);
+		edge->source = DatumGetObjectId(heap_getattr(tuple, COL_SOURCE,
+													 RelationGetDescr(rel), &isnull));
+		if (OidIsValid(edge->consumer))
+			result = lappend(result, edge);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
 }
 
 List *

@@ -48,11 +48,28 @@ compare_xids(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+FrontierOwn
+frontier_own(Snapshot snapshot)
+{
+	FullTransactionId xid = GetTopFullTransactionIdIfAny();
+	FrontierOwn own = {0};
+
+	if (FullTransactionIdIsValid(xid) &&
+		(U64FromFullTransactionId(xid) <
+		 widen_xid(snapshot->xmax, ReadNextFullTransactionId()) ||
+		 capture_in_transaction()))
+	{
+		own.xid = U64FromFullTransactionId(xid);
+		own.part = capture_part_end();
+	}
+	return own;
+}
+
 Frontier *
-frontier_at(Snapshot snapshot, int nsources, const SourceIdentifier *sources)
+frontier_at(Snapshot snapshot, FrontierOwn own, int nsources,
+			const SourceIdentifier *sources)
 {
 	FullTransactionId next = ReadNextFullTransactionId();
-	FullTransactionId own = GetTopFullTransactionIdIfAny();
 	Frontier   *frontier = palloc0(sizeof(Frontier));
 	uint64	   *xip = palloc(sizeof(uint64) * Max(snapshot->xcnt, 1));
 	SourceFrontier all = {0};
@@ -67,12 +84,8 @@ frontier_at(Snapshot snapshot, int nsources, const SourceIdentifier *sources)
 	all.xmax = widen_xid(snapshot->xmax, next);
 	all.nxip = snapshot->xcnt;
 	all.xip = xip;
-	if (FullTransactionIdIsValid(own) &&
-		(U64FromFullTransactionId(own) < all.xmax || capture_in_transaction()))
-	{
-		all.own_xid = U64FromFullTransactionId(own);
-		all.own_part = capture_part_end();
-	}
+	all.own_xid = own.xid;
+	all.own_part = own.part;
 
 	frontier->sysid = GetSystemIdentifier();
 	frontier->dboid = MyDatabaseId;

@@ -14,10 +14,11 @@
  *
  *		part(row) >= own_part
  *
- * because its xid may lie on either side of xmax(S_prev).  A row's part is the
- * number of refreshes that its transaction had run when it was written; it
- * never goes down, not even when a savepoint is rolled back.  (The row's cmin
- * would say the same, but recovery from the WAL does not restore it.)
+ * because its xid may lie on either side of xmax(S_prev).  The parts of a
+ * transaction are divided by the moments at which its refreshes looked at what
+ * it had done so far; they are numbered from 0 up, and the number never goes
+ * down, not even when a savepoint is rolled back.  (The row's cmin would say
+ * the same, but recovery from the WAL does not restore it.)
  *
  *-------------------------------------------------------------------------
  */
@@ -65,11 +66,25 @@ frontier_is_new(const SourceFrontier *f, uint64 xid, int part)
 	return false;
 }
 
+/* Which changes of the current transaction itself a refresh looks at. */
+typedef struct FrontierOwn
+{
+	uint64		xid;			/* 0: the snapshot says it all */
+	int			part;
+} FrontierOwn;
+
+/*
+ * Draw the line: what this transaction captured up to now is consumed by the
+ * refresh at this snapshot, what it will capture from now on is not.  To be
+ * called when the snapshot's command id was set.
+ */
+extern FrontierOwn frontier_own(Snapshot snapshot);
+
 /*
  * Frontier of the given snapshot for the given sources, palloc'd.  All of
  * them get the same snapshot.  The caller sets query.
  */
-extern Frontier *frontier_at(Snapshot snapshot, int nsources,
+extern Frontier *frontier_at(Snapshot snapshot, FrontierOwn own, int nsources,
 							 const SourceIdentifier *sources);
 extern Jsonb *frontier_to_jsonb(const Frontier *frontier);
 extern Frontier *frontier_from_jsonb(Jsonb *jsonb);

@@ -1,80 +1,60 @@
 /*-------------------------------------------------------------------------
  *
  * refresh.c
- *	  One refresh: lock, snapshot, choose, run, record.
+ *	  One refresh, of a stream table or of its consistency group.
  *
  * The order of events is what makes a refresh exact:
  *
- *	1. The refresh lock, so that nobody else refreshes or redefines.
+ *	1. The refresh locks of all members, in the order of their oids, so that
+ *	   nobody else refreshes or redefines one of them.  The group may have
+ *	   changed meanwhile; then the locks of new members follow.
  *	2. AccessShareLock on the sources, their partitions and buffers: TRUNCATE
  *	   and rewriting ALTERs do not obey MVCC, the locks put them wholly before
  *	   the snapshot or after this transaction.
  *	3. Only now the snapshot S.
- *	4. The row of the stream table must be, under S, the newest one.  In READ
+ *	4. The row of each stream table must be, under S, the newest one.  In READ
  *	   COMMITTED it always is; at the higher levels S may be older than the
  *	   last refresh, and going on would apply changes twice.
- *	5. Windows, base tables and victims are all read at S.
- *	6. The new frontier, which is S, is written in the same transaction.
+ *	5. Member by member, each after those that it reads: windows, base tables
+ *	   and victims are all read at S, which shows besides what the members
+ *	   before have written.
+ *	6. The new frontiers, which are S, are written in the same transaction.
  *
- * Locks are kept to the end of the transaction.
+ * Locks are kept to the end of the transaction.  An error in one member takes
+ * back what the others did.
+ *
+ * A member that is suspended, or has lost its query, is held back, and so are
+ * the members that read it: they stay at the snapshot at which they all were,
+ * so none of them shows a mixture.  Only who is asked for by name is refreshed
+ * although it is suspended.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
-#include "access/table.h"
 #include "access/xact.h"
-#include "buffer/buffer.h"
-#include "capture/capture.h"
-#include "catalog/pg_inherits.h"
-#include "delta/program.h"
-#include "executor/spi.h"
+#include "dag/dag.h"
 #include "miscadmin.h"
-#include "refresh/program_cache.h"
+#include "refresh/member.h"
 #include "refresh/refresh.h"
-#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
-/* A buffer of a megabyte is worth trimming. */
-#define TRIM_BLOCKS ((1024 * 1024) / BLCKSZ)
-
-typedef enum ActionKind
+/* A refresh of several stream tables, or of one. */
+typedef struct RefreshGroup
 {
-	ACTION_NONE,
-	ACTION_DIFFERENTIAL,
-	ACTION_FULL,
-	ACTION_REINITIALIZE
-} ActionKind;
-
-static const char *const action_names[] = {
-	[ACTION_NONE] = "NO_DATA",
-	[ACTION_DIFFERENTIAL] = "DIFFERENTIAL",
-	[ACTION_FULL] = "FULL",
-	[ACTION_REINITIALIZE] = "REINITIALIZE"
-};
-
-/* Everything one refresh knows. */
-typedef struct Refresh
-{
-	MemoryContext context;		/* lives as long as this */
-	StreamTable *st;
-	Relation	rel;
-	CachedProgram *cached;
-	DeltaProgram *program;
-	Snapshot	snapshot;
-	Relation   *buffers;		/* per source, NULL if not captured */
-	ChangeWindow *windows;		/* per source */
-	ActionKind	action;
-	const char *reason;
-	RefreshOutcome outcome;
-	ApplyCounts counts;
-} Refresh;
+	Oid			target;			/* the one that was asked for */
+	int			nmembers;
+	Refresh    *members;		/* those that are not held back, in order */
+	List	   *held;			/* oids of the others */
+	const char *current;		/* name of the member at work, for messages */
+	OwnerContext owner_context;
+	Oid			owner;			/* whom we are, InvalidOid: the caller */
+} RefreshGroup;
 
 /* Set while a refresh runs in this backend: its query must not start another. */
 static bool refreshing = false;
@@ -95,442 +75,66 @@ refuse_in_trigger(void)
 				 errhint("Use the schedule '0s', which refreshes as soon as a change commits.")));
 }
 
+
+/* The member at which the last refresh stood, or ended. */
+static Oid	current_member = InvalidOid;
+
+Oid
+refresh_current_member(void)
+{
+	return current_member;
+}
+
 static void
 refresh_error_context(void *arg)
 {
-	errcontext("refresh of stream table \"%s\"", (char *) arg);
+	errcontext("refresh of stream table \"%s\"", ((RefreshGroup *) arg)->current);
+}
+
+/* ---- who ---- */
+
+static int
+compare_oids(const ListCell *a, const ListCell *b)
+{
+	return (lfirst_oid(a) > lfirst_oid(b)) - (lfirst_oid(a) < lfirst_oid(b));
 }
 
 /*
- * The rows that a statement in progress has written are visible, but its
- * AFTER triggers have not captured them yet.
- */
-static void
-check_not_in_use(Oid relid)
-{
-	Relation	rel = table_open(relid, NoLock);
-	int			expected = rel->rd_isnailed ? 2 : 1;
-
-	if (rel->rd_refcnt != expected)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("cannot refresh while source \"%s\" is used by a running statement of this session",
-						RelationGetRelationName(rel)),
-				 errdetail("The changes of that statement are not captured before it ends."),
-				 errhint("Refresh in a statement of its own.")));
-	table_close(rel, NoLock);
-}
-
-static void
-check_sources_not_in_use(const CachedProgram *cached)
-{
-	for (int i = 0; i < cached->nsources; i++)
-	{
-		ListCell   *lc;
-
-		check_not_in_use(cached->sources[i].relid);
-		foreach(lc, cached->sources[i].partitions)
-			if (lfirst_oid(lc) != cached->sources[i].relid)
-				check_not_in_use(lfirst_oid(lc));
-	}
-}
-
-/* Why what is captured may not be what the query needs, or NULL. */
-static const char *
-tracking_problem(const Refresh *r)
-{
-	if (r->cached->capture_problem != NULL)
-		return pstrdup(r->cached->capture_problem);
-	if (r->st->frontier != NULL &&
-		r->st->frontier->query != program_fingerprint(r->program))
-		return "the meaning of its query changed";
-	return NULL;
-}
-
-/*
- * Compile, lock the sources, and make sure that their changes are captured; if
- * they were not, the contents start afresh.
- */
-static void
-load_program(Refresh *r)
-{
-	r->cached = program_cache_get(r->st);
-	r->program = r->cached->program;
-	r->reason = tracking_problem(r);
-	if (r->reason == NULL)
-		return;
-
-	r->action = ACTION_REINITIALIZE;
-	if (r->st->needs_reinit && r->st->reinit_reason != NULL)
-		r->reason = r->st->reinit_reason;
-	refresh_track(r->st->pgt_id, r->program, pgt_relation_owner(r->st->relid));
-	program_cache_forget(r->st->relid);
-	r->cached = program_cache_get(r->st);
-	r->program = r->cached->program;
-	if (r->cached->capture_problem != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("changes of a source of stream table \"%s\" cannot be captured",
-						r->st->name),
-				 errdetail("%s.", r->cached->capture_problem),
-				 errhint("Recreate the stream table with pgtrickle.create_or_replace_stream_table().")));
-}
-
-static void
-open_buffers(Refresh *r)
-{
-	int			n = r->cached->nsources;
-
-	r->buffers = palloc0(sizeof(Relation) * (n + 1));
-	r->windows = palloc0(sizeof(ChangeWindow) * (n + 1));
-	for (int i = 0; i < n; i++)
-		if (OidIsValid(r->cached->sources[i].buffer))
-			r->buffers[i] = table_open(r->cached->sources[i].buffer, AccessShareLock);
-}
-
-static void
-close_buffers(Refresh *r)
-{
-	for (int i = 0; i < r->cached->nsources; i++)
-		if (r->buffers[i] != NULL)
-			table_close(r->buffers[i], NoLock);
-}
-
-/* Refuse a snapshot under which a source looks as it never was. */
-static void
-check_not_rewritten(const Refresh *r, Oid relid)
-{
-	Relation	rel = table_open(relid, NoLock);
-
-	if (relation_is_newer_than(rel, r->snapshot))
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access because source \"%s\" was rewritten",
-						RelationGetRelationName(rel)),
-				 errdetail("It was rewritten or truncated after the snapshot of this transaction was taken."),
-				 errhint("Retry the transaction.")));
-	table_close(rel, NoLock);
-}
-
-/*
- * The snapshot of a REPEATABLE READ transaction may be older than our locks:
- * the stream table, and everything that does not obey MVCC, must still be as
- * it was.
- */
-static void
-check_snapshot(const Refresh *r)
-{
-	StreamTable *seen = stream_table_read(r->st->relid, r->snapshot);
-
-	if (seen == NULL || !ItemPointerEquals(&seen->tid, &r->st->tid))
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to concurrent refresh of stream table \"%s\"",
-						r->st->name),
-				 errhint("Retry the transaction.")));
-	for (int i = 0; i < r->cached->nsources; i++)
-	{
-		ListCell   *lc;
-
-		check_not_rewritten(r, r->cached->sources[i].relid);
-		foreach(lc, r->cached->sources[i].partitions)
-			check_not_rewritten(r, lfirst_oid(lc));
-	}
-}
-
-/*
- * ATTACH PARTITION lets readers go on, so it may have committed between our
- * locks and the snapshot.  What the snapshot sees, the catalog shows by now.
- */
-static void
-check_partitions(const Refresh *r)
-{
-	for (int i = 0; i < r->cached->nsources; i++)
-	{
-		const CachedSource *source = &r->cached->sources[i];
-
-		if (source->partitions != NIL &&
-			list_difference_oid(find_all_inheritors(source->relid, NoLock, NULL),
-								source->partitions) != NIL)
-			ereport(ERROR,
-					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-					 errmsg("could not serialize access because a partition was attached to source \"%s\"",
-							get_rel_name(source->relid)),
-					 errhint("Retry the transaction.")));
-	}
-}
-
-/* Push S. */
-static void
-take_snapshot(Refresh *r)
-{
-	r->outcome.data_timestamp = GetCurrentTimestamp();
-	PushCopiedSnapshot(GetTransactionSnapshot());
-	UpdateActiveSnapshotCommandId();
-	r->snapshot = GetActiveSnapshot();
-
-	check_partitions(r);
-	if (IsolationUsesXactSnapshot())
-		check_snapshot(r);
-}
-
-static const SourceFrontier *
-source_frontier(const Refresh *r, int i)
-{
-	if (r->st->frontier == NULL || r->buffers[i] == NULL)
-		return NULL;
-	return frontier_lookup(r->st->frontier, r->cached->sources[i].stable_name);
-}
-
-static bool
-has_changes(const Refresh *r)
-{
-	for (int i = 0; i < r->cached->nsources; i++)
-		if (r->buffers[i] != NULL &&
-			buffer_has_changes(r->buffers[i], source_frontier(r, i), r->snapshot))
-			return true;
-	return false;
-}
-
-/* Why the stored contents cannot be carried on, or NULL. */
-static const char *
-reinitialize_reason(const Refresh *r)
-{
-	const Frontier *frontier = r->st->frontier;
-
-	if (r->st->needs_reinit)
-		return r->st->reinit_reason ? r->st->reinit_reason : "reinitialization was asked for";
-	if (frontier == NULL)
-		return "it has no frontier";
-	if (!frontier_is_local(frontier))
-		return "it was restored from another cluster or database";
-	for (int i = 0; i < r->cached->nsources; i++)
-		if (r->buffers[i] != NULL && source_frontier(r, i) == NULL)
-			return "a source is new to it";
-	return NULL;
-}
-
-static void
-set_action(Refresh *r, ActionKind action, const char *reason)
-{
-	r->action = action;
-	r->reason = reason ? MemoryContextStrdup(r->context, reason) : NULL;
-}
-
-static void
-choose_action(Refresh *r, const char *full_reason)
-{
-	const char *reinit;
-
-	if (!r->st->is_populated)
-	{
-		set_action(r, ACTION_FULL, "first refresh");
-		return;
-	}
-	if (r->action == ACTION_REINITIALIZE)
-		return;
-	reinit = reinitialize_reason(r);
-	if (reinit != NULL)
-		set_action(r, ACTION_REINITIALIZE, reinit);
-	else if (full_reason != NULL)
-		set_action(r, ACTION_FULL, full_reason);
-	else if (program_always_recompute(r->program))
-		set_action(r, ACTION_FULL, program_reason(r->program));
-	else if (!has_changes(r))
-		set_action(r, ACTION_NONE, NULL);
-	else if (r->st->mode == REFRESH_MODE_FULL)
-		set_action(r, ACTION_FULL, "its refresh mode is FULL");
-	else if (program_reason(r->program) != NULL)
-	{
-		if (r->st->mode == REFRESH_MODE_DIFFERENTIAL)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot refresh stream table \"%s\" differentially",
-							r->st->name),
-					 errdetail("The query cannot be maintained so: %s.",
-							   program_reason(r->program)),
-					 errhint("Set its refresh mode to AUTO or FULL with pgtrickle.alter_stream_table().")));
-		set_action(r, ACTION_FULL, program_reason(r->program));
-	}
-	else
-		set_action(r, ACTION_DIFFERENTIAL, NULL);
-}
-
-static void
-read_windows(Refresh *r)
-{
-	for (int i = 0; i < r->cached->nsources; i++)
-	{
-		const AttrNumber *attnums;
-		TupleDesc	desc = program_window_desc(r->program, i, &attnums);
-
-		buffer_read_window(r->buffers[i], source_frontier(r, i), r->snapshot,
-						   desc, attnums, program_needs_unit_weights(r->program),
-						   &r->windows[i]);
-		r->outcome.changes += r->windows[i].nchanges;
-		if (r->windows[i].has_marker)
-			set_action(r, ACTION_REINITIALIZE,
-					   psprintf("source \"%s\" was truncated",
-								get_rel_name(r->cached->sources[i].relid)));
-	}
-}
-
-static void
-run_full(Refresh *r)
-{
-	memset(&r->counts, 0, sizeof(r->counts));
-	if (program_run_full(r->program, r->rel, r->snapshot, &r->counts))
-		r->rel = NULL;
-}
-
-/*
- * Can an error of this kind come from the values of a row?  Those of types and
- * domains do, and those that functions raise.
+ * Waiting for a lock brings the news of what others did to the group.  Returns
+ * its members in topological order; false if wait is false and one is taken.
  */
 static bool
-is_data_error(int sqlerrcode)
+lock_group(Oid relid, const List *sources, bool wait, List **members)
 {
-	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	List	   *locked = NIL;
+
+	for (;;)
 	{
-		case ERRCODE_DATA_EXCEPTION:
-		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
-		case ERRCODE_EXTERNAL_ROUTINE_EXCEPTION:
-		case ERRCODE_PLPGSQL_ERROR:
+		List	   *missing;
+		ListCell   *lc;
+
+		*members = sources ? dag_group_with(relid, sources) : dag_group(relid);
+		missing = list_difference_oid(*members, locked);
+		if (missing == NIL)
 			return true;
-		default:
-			return false;
+		list_sort(missing, compare_oids);
+		foreach(lc, missing)
+			if (!stream_table_lock(lfirst_oid(lc), wait))
+				return false;
+		locked = list_concat(locked, missing);
 	}
 }
 
-/*
- * Run the delta.  Where it may evaluate an expression on a pair of rows that
- * never existed together, a data error says nothing about the query: undo, and
- * recompute.  Errors of the query itself come back from that.
- */
-static void
-run_delta(Refresh *r)
+void
+refresh_lock_group(Oid relid, const List *sources)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
+	List	   *members;
 
-	if (!program_has_phantoms(r->program, r->windows))
-	{
-		program_run_delta(r->program, r->rel, r->windows, r->snapshot, &r->counts);
-		return;
-	}
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		SPI_connect();
-		PushActiveSnapshot(r->snapshot);
-		program_run_delta(r->program, r->rel, r->windows, r->snapshot, &r->counts);
-		PopActiveSnapshot();
-		SPI_finish();
-		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(context);
-		CurrentResourceOwner = owner;
-		if (!is_data_error(error->sqlerrcode))
-			ReThrowError(error);
-		set_action(r, ACTION_FULL,
-				   psprintf("a data error on rows that never existed together: %s",
-							error->message));
-	}
-	PG_END_TRY();
-}
-
-static void
-end_windows(Refresh *r)
-{
-	for (int i = 0; i < r->cached->nsources; i++)
-		if (r->windows[i].rows != NULL)
-			tuplestore_end(r->windows[i].rows);
-}
-
-static void
-run_action(Refresh *r)
-{
-	SPI_connect();
-	if (r->action == ACTION_DIFFERENTIAL)
-		read_windows(r);
-	if (r->action == ACTION_DIFFERENTIAL)
-		run_delta(r);
-	end_windows(r);
-	if (r->action != ACTION_DIFFERENTIAL)
-		run_full(r);
-	SPI_finish();
-}
-
-static Frontier *
-new_frontier(const Refresh *r)
-{
-	SourceIdentifier *sources = palloc0(sizeof(SourceIdentifier) * (r->cached->nsources + 1));
-	int			n = 0;
-	Frontier   *frontier;
-
-	for (int i = 0; i < r->cached->nsources; i++)
-		if (r->buffers[i] != NULL)
-		{
-			sources[n].oid = r->cached->sources[i].relid;
-			strlcpy(sources[n++].stable_name, r->cached->sources[i].stable_name,
-					sizeof(sources[0].stable_name));
-		}
-	frontier = frontier_at(r->snapshot, n, sources);
-	frontier->query = program_fingerprint(r->program);
-	return frontier;
-}
-
-static void
-record(Refresh *r)
-{
-	RefreshOutcome *outcome = &r->outcome;
-
-	outcome->action = action_names[r->action];
-	outcome->reason = r->reason;
-	outcome->frontier = new_frontier(r);
-	outcome->end_time = GetCurrentTimestamp();
-	outcome->rows_inserted = r->counts.inserted;
-	outcome->rows_updated = r->counts.updated;
-	outcome->rows_deleted = r->counts.deleted;
-	stream_table_refreshed(r->st, outcome);
-}
-
-static RefreshResult
-refresh_as_owner(Refresh *r, const char *full_reason)
-{
-	load_program(r);
-	check_sources_not_in_use(r->cached);
-	open_buffers(r);
-	r->rel = table_open(r->st->relid, RowExclusiveLock);
-	take_snapshot(r);
-
-	choose_action(r, full_reason);
-	if (r->action != ACTION_NONE)
-	{
-		run_action(r);
-		record(r);
-	}
-	PopActiveSnapshot();
-	if (r->rel != NULL)
-		table_close(r->rel, NoLock);
-	close_buffers(r);
-	return r->action == ACTION_NONE ? REFRESH_NO_DATA : REFRESH_DONE;
+	(void) lock_group(relid, sources, true, &members);
 }
 
 static StreamTable *
-read_definition(Oid relid, const char *name)
+read_target(Oid relid, const char *name)
 {
 	StreamTable *st = stream_table_read(relid, NULL);
 
@@ -543,15 +147,197 @@ read_definition(Oid relid, const char *name)
 	return st;
 }
 
-RefreshResult
-refresh_run(Oid relid, bool wait, const char *full_reason)
+/* The member, among these or above, that keeps one that reads it back. */
+static const char *
+held_by(const StreamTable *st, const List *held)
 {
-	Refresh		r = {0};
-	OwnerContext owner;
+	ListCell   *lc;
+
+	foreach(lc, held != NIL ? dependency_read(st->pgt_id) : NIL)
+	{
+		Oid			source = ((Dependency *) lfirst(lc))->source;
+
+		if (list_member_oid(held, source))
+			return get_rel_name(source);
+	}
+	return NULL;
+}
+
+static void
+refuse_held(const StreamTable *st, const char *by)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot refresh stream table \"%s\" without stream table \"%s\"",
+					st->name, by),
+			 errdetail("The two must be at one snapshot, and \"%s\" is suspended, or reads one that is, or has lost its query.",
+					   by),
+			 errhint("Call resume_stream_table(), or refresh by name the one that is suspended.")));
+}
+
+static void
+begin_member(RefreshGroup *group, StreamTable *st, TimestampTz start_time)
+{
+	Refresh    *r = &group->members[group->nmembers++];
+
+	memset(r, 0, sizeof(Refresh));
+	r->st = st;
+	r->name = quote_qualified_identifier(st->schema, st->name);
+	r->owner = pgt_relation_owner(st->relid);
+	r->context = CurrentMemoryContext;
+	r->outcome.start_time = start_time;
+}
+
+/* All but those that are held back. */
+static void
+begin_members(RefreshGroup *group, List *relids, const char *name, TimestampTz start_time)
+{
+	ListCell   *lc;
+
+	group->members = palloc(sizeof(Refresh) * list_length(relids));
+	foreach(lc, relids)
+	{
+		Oid			relid = lfirst_oid(lc);
+		bool		is_target = relid == group->target;
+		StreamTable *st = is_target ? read_target(relid, name) :
+			stream_table_read(relid, NULL);
+		const char *by = st ? held_by(st, group->held) : NULL;
+
+		if (by != NULL && is_target)
+			refuse_held(st, by);
+		if (st == NULL || by != NULL ||
+			(!is_target && (st->status == STREAM_TABLE_SUSPENDED ||
+							!OidIsValid(st->defview))))
+			group->held = lappend_oid(group->held, relid);
+		else
+		{
+			if (!is_target)
+				stream_table_require_definition(st);
+			begin_member(group, st, start_time);
+		}
+	}
+}
+
+/* ---- how ---- */
+
+/* Go on with this member, as its owner. */
+static void
+turn_to(RefreshGroup *group, const Refresh *r)
+{
+	current_member = r->st->relid;
+	group->current = r->name;
+	if (group->owner == r->owner)
+		return;
+	if (OidIsValid(group->owner))
+		owner_context_leave(&group->owner_context);
+	owner_context_enter(&group->owner_context, r->owner);
+	group->owner = r->owner;
+}
+
+/*
+ * What one member's sources need may change what another one was compiled to,
+ * so look again until none has anything to do.
+ */
+static void
+load_members(RefreshGroup *group)
+{
+	bool		loaded;
+
+	do
+	{
+		loaded = false;
+		for (int i = 0; i < group->nmembers; i++)
+		{
+			turn_to(group, &group->members[i]);
+			loaded |= member_load(&group->members[i]);
+		}
+	} while (loaded && group->nmembers > 1);
+}
+
+static void
+run_members(RefreshGroup *group, const char *full_reason, RefreshReport *report)
+{
+	Snapshot	snapshot = GetActiveSnapshot();
+	TimestampTz data_timestamp = GetCurrentTimestamp();
+
+	for (int i = 0; i < group->nmembers; i++)
+	{
+		turn_to(group, &group->members[i]);
+		member_check(&group->members[i], snapshot);
+	}
+	for (int i = 0; i < group->nmembers; i++)
+	{
+		Refresh    *r = &group->members[i];
+		RefreshResult result;
+
+		turn_to(group, r);
+		r->outcome.data_timestamp = data_timestamp;
+		if (i > 0)
+			r->outcome.start_time = GetCurrentTimestamp();
+		result = member_run(r, snapshot,
+							r->st->relid == group->target ? full_reason : NULL);
+		report->callback(r->st->relid, result, report->arg);
+	}
+}
+
+static void
+refresh_members(RefreshGroup *group, const char *full_reason, RefreshReport *report)
+{
+	load_members(group);
+	for (int i = 0; i < group->nmembers; i++)
+	{
+		turn_to(group, &group->members[i]);
+		member_open(&group->members[i]);
+	}
+
+	PushCopiedSnapshot(GetTransactionSnapshot());
+	UpdateActiveSnapshotCommandId();
+	run_members(group, full_reason, report);
+	PopActiveSnapshot();
+	owner_context_leave(&group->owner_context);
+}
+
+/* Under the refresh locks. */
+static void
+refresh_group(RefreshGroup *group, List *relids, const char *name, TimestampTz start_time,
+			  const char *full_reason, RefreshReport *report)
+{
 	ErrorContextCallback context;
-	RefreshResult result;
-	MemoryContext refresh_context;
+	ListCell   *lc;
+
+	group->current = name;
+	current_member = group->target;
+	begin_members(group, relids, name, start_time);
+	foreach(lc, group->held)
+		report->callback(lfirst_oid(lc), REFRESH_HELD_BACK, report->arg);
+
+	context.callback = refresh_error_context;
+	context.arg = group;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	refreshing = true;
+	PG_TRY();
+	{
+		refresh_members(group, full_reason, report);
+	}
+	PG_FINALLY();
+	{
+		refreshing = false;
+	}
+	PG_END_TRY();
+	error_context_stack = context.previous;
+}
+
+bool
+refresh_run_reporting(Oid relid, bool wait, const char *full_reason,
+					  RefreshReport *report)
+{
+	RefreshGroup group = {.target = relid};
+	TimestampTz start_time = GetCurrentTimestamp();
+	MemoryContext context;
 	MemoryContext old;
+	bool		locked;
+	List	   *relids;
 	char	   *name;
 
 	PreventCommandDuringRecovery("refresh of a stream table");
@@ -560,106 +346,52 @@ refresh_run(Oid relid, bool wait, const char *full_reason)
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("cannot refresh a stream table from within a refresh"),
 				 errhint("Remove the call from the query's functions and from the triggers on the stream table.")));
+	refuse_in_trigger();
+
+	context = AllocSetContextCreate(CurrentMemoryContext, "pg_trickle refresh",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
 	/* it may be dropped while we wait */
 	name = get_rel_name(relid);
-	refuse_in_trigger();
-	if (!stream_table_lock(relid, wait))
-		return REFRESH_BUSY;
-
-	refresh_context = AllocSetContextCreate(CurrentMemoryContext,
-											"pg_trickle refresh",
-											ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(refresh_context);
-	r.context = refresh_context;
-	r.outcome.start_time = GetCurrentTimestamp();
-	r.st = read_definition(relid, name);
-
-	context.callback = refresh_error_context;
-	context.arg = quote_qualified_identifier(r.st->schema, r.st->name);
-	context.previous = error_context_stack;
-	error_context_stack = &context;
-
-	refreshing = true;
-	PG_TRY();
+	locked = lock_group(relid, NIL, wait, &relids);
+	if (locked)
 	{
-		owner_context_enter(&owner, pgt_relation_owner(relid));
-		result = refresh_as_owner(&r, full_reason);
-		owner_context_leave(&owner);
+		refresh_group(&group, relids, name, start_time, full_reason, report);
+		CommandCounterIncrement();
 	}
-	PG_FINALLY();
-	{
-		refreshing = false;
-	}
-	PG_END_TRY();
-
-	error_context_stack = context.previous;
 	MemoryContextSwitchTo(old);
-	MemoryContextDelete(refresh_context);
-	CommandCounterIncrement();
-	return result;
+	MemoryContextDelete(context);
+	return locked;
 }
 
-void
-refresh_trim_buffers(const StreamTable *st)
+typedef struct TargetResult
 {
-	ListCell   *lc;
+	Oid			target;
+	RefreshResult result;
+} TargetResult;
 
-	foreach(lc, dependency_read(st->pgt_id))
-	{
-		Dependency *dep = lfirst(lc);
-		SourceIdentifier source = {.oid = dep->source};
-		Oid			buffer = dep->captured ? buffer_relid(dep->stable_name) : InvalidOid;
-		Relation	rel = OidIsValid(buffer) ? try_table_open(buffer, AccessShareLock) : NULL;
-		BlockNumber nblocks;
+static void
+report_target(Oid relid, RefreshResult result, void *arg)
+{
+	TargetResult *target = arg;
 
-		if (rel == NULL)
-			continue;
-		nblocks = RelationGetNumberOfBlocks(rel);
-		table_close(rel, NoLock);
-		if (nblocks < TRIM_BLOCKS)
-			continue;
-		strlcpy(source.stable_name, dep->stable_name, sizeof(source.stable_name));
-		(void) buffer_trim(&source, 0);
-	}
+	if (relid == target->target)
+		target->result = result;
 }
 
-bool
-refresh_has_pending(const StreamTable *st)
+RefreshResult
+refresh_run(Oid relid, bool wait, const char *full_reason)
 {
-	bool		pushed = !ActiveSnapshotSet();
-	bool		pending = false;
-	ListCell   *lc;
+	TargetResult target = {.target = relid, .result = REFRESH_BUSY};
+	RefreshReport report = {.callback = report_target, .arg = &target};
 
-	if (!st->is_populated || st->frontier == NULL)
-		return true;
-	if (pushed)
-		PushActiveSnapshot(GetTransactionSnapshot());
-	foreach(lc, dependency_read(st->pgt_id))
-	{
-		Dependency *dep = lfirst(lc);
-		const SourceFrontier *since;
-		Oid			buffer;
-		Relation	rel;
-
-		if (!dep->captured || pending)
-			continue;
-		since = frontier_lookup(st->frontier, dep->stable_name);
-		buffer = buffer_relid(dep->stable_name);
-		rel = OidIsValid(buffer) ? try_table_open(buffer, AccessShareLock) : NULL;
-		if (since == NULL || rel == NULL)
-			pending = true;
-		else
-			pending = buffer_has_changes(rel, since, GetActiveSnapshot());
-		if (rel != NULL)
-			table_close(rel, AccessShareLock);
-	}
-	if (pushed)
-		PopActiveSnapshot();
-	return pending;
+	(void) refresh_run_reporting(relid, wait, full_reason, &report);
+	return target.result;
 }
 
 void
 refresh_init(void)
 {
+	dag_init();
 	program_cache_init();
 }

@@ -15,23 +15,47 @@ typedef enum RefreshResult
 {
 	REFRESH_NO_DATA,			/* nothing had changed; nothing was written */
 	REFRESH_DONE,
-	REFRESH_BUSY				/* wait was false and somebody else refreshes it */
+	REFRESH_BUSY,				/* wait was false and somebody else refreshes it */
+	REFRESH_HELD_BACK			/* suspended, or reads one of its group that is */
 } RefreshResult;
 
 /*
- * Refresh a stream table inside the current transaction, as its owner.
+ * Refresh a stream table inside the current transaction, and with it all of
+ * its consistency group (dag.h), each as its owner.
  *
- * The stream table equals its query at the snapshot that this call takes after
- * its locks.  Locks to the end of the transaction: the refresh lock;
+ * Each equals its query at the one snapshot that this call takes after its
+ * locks.  Locks to the end of the transaction: the refresh locks;
  * AccessShareLock on sources and their partitions; RowExclusiveLock on the
- * stream table.  full: recompute even where a delta would do, with the reason.
- * Rights were checked by the caller.  Errors travel up.
+ * stream tables.  full: recompute this one even where a delta would do, with
+ * the reason.  Rights were checked by the caller.  Errors travel up.
  */
 extern RefreshResult refresh_run(Oid relid, bool wait, const char *full_reason);
 
 /*
- * Trim the buffers of a stream table's sources that have grown, if nobody uses
- * them just now.  The locks last to the end of the transaction, so this is not
+ * The same, telling what became of each member; false if the group is busy,
+ * and then nothing was told.
+ */
+typedef struct RefreshReport
+{
+	void		(*callback) (Oid relid, RefreshResult result, void *arg);
+	void	   *arg;
+} RefreshReport;
+extern bool refresh_run_reporting(Oid relid, bool wait, const char *full_reason,
+								  RefreshReport *report);
+
+/* After an error: the stream table that was being refreshed. */
+extern Oid	refresh_current_member(void);
+
+/*
+ * Take the refresh locks of a stream table's group, as refresh_run() does
+ * first.  Whoever changes a definition calls this before he locks a source
+ * against its refresh; sources: what it will read, or NIL for what it reads.
+ */
+extern void refresh_lock_group(Oid relid, const List *sources);
+
+/*
+ * Trim the buffers of the sources of a stream table, and of its group, that
+ * have grown, if nobody uses them just now.  The locks last to the end of the transaction, so this is not
  * for transaction blocks.
  */
 extern void refresh_trim_buffers(const StreamTable *st);
@@ -52,6 +76,9 @@ struct DeltaProgram;
  */
 extern void refresh_track(int64 pgt_id, const struct DeltaProgram *program,
 						  Oid owner);
+
+/* Oids of the relations that a program reads. */
+extern List *refresh_sources(const struct DeltaProgram *program);
 
 /*
  * Run code as the stream table's owner under SECURITY_RESTRICTED_OPERATION,

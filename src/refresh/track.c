@@ -64,6 +64,17 @@ track_source(int64 pgt_id, const ProgramSource *source)
 	dependency_insert(pgt_id, &dep);
 }
 
+List *
+refresh_sources(const DeltaProgram *program)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, program_sources(program))
+		result = lappend_oid(result, ((ProgramSource *) lfirst(lc))->relid);
+	return result;
+}
+
 void
 refresh_track(int64 pgt_id, const DeltaProgram *program, Oid owner)
 {

@@ -1,0 +1,490 @@
+/*-------------------------------------------------------------------------
+ *
+ * member.c
+ *	  One stream table in a refresh: load, look, choose, run, record.
+ *
+ * refresh.c says in which order, for one stream table or for a group of them.
+ * Windows, base tables, victims, and what earlier members of the group have
+ * written are all read at one snapshot; its command id is set anew for each
+ * member, and there the part of the transaction ends that this member
+ * consumes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "buffer/buffer.h"
+#include "catalog/pg_inherits.h"
+#include "dag/dag.h"
+#include "delta/program.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "refresh/member.h"
+#include "storage/lmgr.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+static const char *const action_names[] = {
+	[ACTION_NONE] = "NO_DATA",
+	[ACTION_DIFFERENTIAL] = "DIFFERENTIAL",
+	[ACTION_FULL] = "FULL",
+	[ACTION_REINITIALIZE] = "REINITIALIZE"
+};
+
+/*
+ * The rows that a statement in progress has written are visible, but its
+ * AFTER triggers have not captured them yet.
+ */
+static void
+check_not_in_use(Oid relid)
+{
+	Relation	rel = table_open(relid, NoLock);
+	int			expected = rel->rd_isnailed ? 2 : 1;
+
+	if (rel->rd_refcnt != expected)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("cannot refresh while source \"%s\" is used by a running statement of this session",
+						RelationGetRelationName(rel)),
+				 errdetail("The changes of that statement are not captured before it ends."),
+				 errhint("Refresh in a statement of its own.")));
+	table_close(rel, NoLock);
+}
+
+static void
+check_sources_not_in_use(const CachedProgram *cached)
+{
+	for (int i = 0; i < cached->nsources; i++)
+	{
+		ListCell   *lc;
+
+		check_not_in_use(cached->sources[i].relid);
+		foreach(lc, cached->sources[i].partitions)
+			if (lfirst_oid(lc) != cached->sources[i].relid)
+				check_not_in_use(lfirst_oid(lc));
+	}
+}
+
+/* Why what is captured may not be what the query needs, or NULL. */
+static const char *
+tracking_problem(const Refresh *r)
+{
+	if (r->cached->capture_problem != NULL)
+		return pstrdup(r->cached->capture_problem);
+	if (r->st->frontier != NULL &&
+		r->st->frontier->query != program_fingerprint(r->program))
+		return "the meaning of its query changed";
+	return NULL;
+}
+
+static void
+get_program(Refresh *r)
+{
+	r->cached = program_cache_get(r->st);
+	r->program = r->cached->program;
+}
+
+/*
+ * Have the changes of the sources captured, which they were not, so that the
+ * contents have to start afresh.
+ */
+static void
+repair_tracking(Refresh *r, const char *problem)
+{
+	r->action = ACTION_REINITIALIZE;
+	r->reason = problem;
+	if (r->st->needs_reinit && r->st->reinit_reason != NULL)
+		r->reason = r->st->reinit_reason;
+	dag_refuse_cycle(r->st->relid, refresh_sources(r->program));
+	refresh_track(r->st->pgt_id, r->program, r->owner);
+	program_cache_forget(r->st->relid);
+	get_program(r);
+	if (r->cached->capture_problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("changes of a source of stream table \"%s\" cannot be captured",
+						r->st->name),
+				 errdetail("%s.", r->cached->capture_problem),
+				 errhint("Recreate the stream table with pgtrickle.create_or_replace_stream_table().")));
+}
+
+bool
+member_load(Refresh *r)
+{
+	const char *problem;
+
+	if (r->cached != NULL && r->cached->valid)
+		return false;
+	get_program(r);
+	problem = tracking_problem(r);
+	if (problem != NULL)
+		repair_tracking(r, problem);
+	return true;
+}
+
+void
+member_open(Refresh *r)
+{
+	check_sources_not_in_use(r->cached);
+	LockRelationOid(r->st->relid, RowExclusiveLock);
+}
+
+static void
+open_buffers(Refresh *r)
+{
+	int			n = r->cached->nsources;
+
+	r->buffers = palloc0(sizeof(Relation) * (n + 1));
+	r->windows = palloc0(sizeof(ChangeWindow) * (n + 1));
+	for (int i = 0; i < n; i++)
+		if (OidIsValid(r->cached->sources[i].buffer))
+			r->buffers[i] = table_open(r->cached->sources[i].buffer, AccessShareLock);
+}
+
+static void
+close_buffers(Refresh *r)
+{
+	for (int i = 0; i < r->cached->nsources; i++)
+		if (r->buffers[i] != NULL)
+			table_close(r->buffers[i], NoLock);
+}
+
+/* Refuse a snapshot under which a source looks as it never was. */
+static void
+check_not_rewritten(Oid relid, Snapshot snapshot)
+{
+	Relation	rel = table_open(relid, NoLock);
+
+	if (relation_is_newer_than(rel, snapshot))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access because source \"%s\" was rewritten",
+						RelationGetRelationName(rel)),
+				 errdetail("It was rewritten or truncated after the snapshot of this transaction was taken."),
+				 errhint("Retry the transaction.")));
+	table_close(rel, NoLock);
+}
+
+/*
+ * The snapshot of a REPEATABLE READ transaction may be older than our locks:
+ * the stream table, and everything that does not obey MVCC, must still be as
+ * it was.
+ */
+static void
+check_snapshot(const Refresh *r, Snapshot snapshot)
+{
+	StreamTable *seen = stream_table_read(r->st->relid, snapshot);
+
+	if (seen == NULL || !ItemPointerEquals(&seen->tid, &r->st->tid))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent refresh of stream table \"%s\"",
+						r->st->name),
+				 errhint("Retry the transaction.")));
+	for (int i = 0; i < r->cached->nsources; i++)
+	{
+		ListCell   *lc;
+
+		check_not_rewritten(r->cached->sources[i].relid, snapshot);
+		foreach(lc, r->cached->sources[i].partitions)
+			check_not_rewritten(lfirst_oid(lc), snapshot);
+	}
+}
+
+/*
+ * ATTACH PARTITION lets readers go on, so it may have committed between our
+ * locks and the snapshot.  What the snapshot sees, the catalog shows by now.
+ */
+static void
+check_partitions(const Refresh *r)
+{
+	for (int i = 0; i < r->cached->nsources; i++)
+	{
+		const CachedSource *source = &r->cached->sources[i];
+
+		if (source->partitions != NIL &&
+			list_difference_oid(find_all_inheritors(source->relid, NoLock, NULL),
+								source->partitions) != NIL)
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("could not serialize access because a partition was attached to source \"%s\"",
+							get_rel_name(source->relid)),
+					 errhint("Retry the transaction.")));
+	}
+}
+
+void
+member_check(const Refresh *r, Snapshot snapshot)
+{
+	check_partitions(r);
+	if (IsolationUsesXactSnapshot())
+		check_snapshot(r, snapshot);
+}
+
+static const SourceFrontier *
+source_frontier(const Refresh *r, int i)
+{
+	if (r->st->frontier == NULL || r->buffers[i] == NULL)
+		return NULL;
+	return frontier_lookup(r->st->frontier, r->cached->sources[i].stable_name);
+}
+
+static bool
+has_changes(const Refresh *r)
+{
+	for (int i = 0; i < r->cached->nsources; i++)
+		if (r->buffers[i] != NULL &&
+			buffer_has_changes(r->buffers[i], source_frontier(r, i), r->snapshot))
+			return true;
+	return false;
+}
+
+/* Why the stored contents cannot be carried on, or NULL. */
+static const char *
+reinitialize_reason(const Refresh *r)
+{
+	const Frontier *frontier = r->st->frontier;
+
+	if (r->st->needs_reinit)
+		return r->st->reinit_reason ? r->st->reinit_reason : "reinitialization was asked for";
+	if (frontier == NULL)
+		return "it has no frontier";
+	if (!frontier_is_local(frontier))
+		return "it was restored from another cluster or database";
+	for (int i = 0; i < r->cached->nsources; i++)
+		if (r->buffers[i] != NULL && source_frontier(r, i) == NULL)
+			return "a source is new to it";
+	return NULL;
+}
+
+static void
+set_action(Refresh *r, ActionKind action, const char *reason)
+{
+	r->action = action;
+	r->reason = reason ? MemoryContextStrdup(r->context, reason) : NULL;
+}
+
+static void
+choose_action(Refresh *r, const char *full_reason)
+{
+	const char *reinit;
+
+	if (!r->st->is_populated)
+	{
+		set_action(r, ACTION_FULL, "first refresh");
+		return;
+	}
+	if (r->action == ACTION_REINITIALIZE)
+		return;
+	reinit = reinitialize_reason(r);
+	if (reinit != NULL)
+		set_action(r, ACTION_REINITIALIZE, reinit);
+	else if (full_reason != NULL)
+		set_action(r, ACTION_FULL, full_reason);
+	else if (program_always_recompute(r->program))
+		set_action(r, ACTION_FULL, program_reason(r->program));
+	else if (!has_changes(r))
+		set_action(r, ACTION_NONE, NULL);
+	else if (r->st->mode == REFRESH_MODE_FULL)
+		set_action(r, ACTION_FULL, "its refresh mode is FULL");
+	else if (program_reason(r->program) != NULL)
+	{
+		if (r->st->mode == REFRESH_MODE_DIFFERENTIAL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot refresh stream table \"%s\" differentially",
+							r->st->name),
+					 errdetail("The query cannot be maintained so: %s.",
+							   program_reason(r->program)),
+					 errhint("Set its refresh mode to AUTO or FULL with pgtrickle.alter_stream_table().")));
+		set_action(r, ACTION_FULL, program_reason(r->program));
+	}
+	else
+		set_action(r, ACTION_DIFFERENTIAL, NULL);
+}
+
+static void
+read_windows(Refresh *r)
+{
+	for (int i = 0; i < r->cached->nsources; i++)
+	{
+		const AttrNumber *attnums;
+		TupleDesc	desc = program_window_desc(r->program, i, &attnums);
+
+		buffer_read_window(r->buffers[i], source_frontier(r, i), r->snapshot,
+						   desc, attnums, program_needs_unit_weights(r->program),
+						   &r->windows[i]);
+		r->outcome.changes += r->windows[i].nchanges;
+		if (r->windows[i].has_marker)
+			set_action(r, ACTION_REINITIALIZE,
+					   psprintf("source \"%s\" was truncated",
+								get_rel_name(r->cached->sources[i].relid)));
+	}
+}
+
+static void
+run_full(Refresh *r)
+{
+	memset(&r->counts, 0, sizeof(r->counts));
+	if (program_run_full(r->program, r->rel, r->snapshot, &r->counts))
+		r->rel = NULL;
+}
+
+/*
+ * Can an error of this kind come from the values of a row?  Those of types and
+ * domains do, and those that functions raise.
+ */
+static bool
+is_data_error(int sqlerrcode)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlerrcode))
+	{
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
+		case ERRCODE_EXTERNAL_ROUTINE_EXCEPTION:
+		case ERRCODE_PLPGSQL_ERROR:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * Run the delta.  Where it may evaluate an expression on a pair of rows that
+ * never existed together, a data error says nothing about the query: undo, and
+ * recompute.  Errors of the query itself come back from that.
+ */
+static void
+run_delta(Refresh *r)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	if (!program_has_phantoms(r->program, r->windows))
+	{
+		program_run_delta(r->program, r->rel, r->windows, r->snapshot, &r->counts);
+		return;
+	}
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		SPI_connect();
+		PushActiveSnapshot(r->snapshot);
+		program_run_delta(r->program, r->rel, r->windows, r->snapshot, &r->counts);
+		PopActiveSnapshot();
+		SPI_finish();
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(context);
+		CurrentResourceOwner = owner;
+		if (!is_data_error(error->sqlerrcode))
+			ReThrowError(error);
+		set_action(r, ACTION_FULL,
+				   psprintf("a data error on rows that never existed together: %s",
+							error->message));
+	}
+	PG_END_TRY();
+}
+
+static void
+end_windows(Refresh *r)
+{
+	for (int i = 0; i < r->cached->nsources; i++)
+		if (r->windows[i].rows != NULL)
+			tuplestore_end(r->windows[i].rows);
+}
+
+static void
+run_action(Refresh *r)
+{
+	SPI_connect();
+	if (r->action == ACTION_DIFFERENTIAL)
+		read_windows(r);
+	if (r->action == ACTION_DIFFERENTIAL)
+		run_delta(r);
+	end_windows(r);
+	if (r->action != ACTION_DIFFERENTIAL)
+		run_full(r);
+	SPI_finish();
+}
+
+static Frontier *
+new_frontier(const Refresh *r)
+{
+	SourceIdentifier *sources = palloc0(sizeof(SourceIdentifier) * (r->cached->nsources + 1));
+	int			n = 0;
+	Frontier   *frontier;
+
+	for (int i = 0; i < r->cached->nsources; i++)
+		if (r->buffers[i] != NULL)
+		{
+			sources[n].oid = r->cached->sources[i].relid;
+			strlcpy(sources[n++].stable_name, r->cached->sources[i].stable_name,
+					sizeof(sources[0].stable_name));
+		}
+	frontier = frontier_at(r->snapshot, r->own, n, sources);
+	frontier->query = program_fingerprint(r->program);
+	return frontier;
+}
+
+static void
+record(Refresh *r)
+{
+	RefreshOutcome *outcome = &r->outcome;
+
+	outcome->action = action_names[r->action];
+	outcome->reason = r->reason;
+	outcome->frontier = new_frontier(r);
+	outcome->end_time = GetCurrentTimestamp();
+	outcome->rows_inserted = r->counts.inserted;
+	outcome->rows_updated = r->counts.updated;
+	outcome->rows_deleted = r->counts.deleted;
+	stream_table_refreshed(r->st, outcome);
+}
+
+/* Push the group's snapshot as it is now, with all that was done before. */
+static void
+push_snapshot(Refresh *r, Snapshot snapshot)
+{
+	PushCopiedSnapshot(snapshot);
+	UpdateActiveSnapshotCommandId();
+	r->snapshot = GetActiveSnapshot();
+	r->own = frontier_own(r->snapshot);
+}
+
+RefreshResult
+member_run(Refresh *r, Snapshot snapshot, const char *full_reason)
+{
+	open_buffers(r);
+	r->rel = table_open(r->st->relid, NoLock);
+	push_snapshot(r, snapshot);
+
+	choose_action(r, full_reason);
+	if (r->action != ACTION_NONE)
+	{
+		run_action(r);
+		record(r);
+	}
+	PopActiveSnapshot();
+	if (r->rel != NULL)
+		table_close(r->rel, NoLock);
+	close_buffers(r);
+	return r->action == ACTION_NONE ? REFRESH_NO_DATA : REFRESH_DONE;
+}

@@ -1,0 +1,93 @@
+/*-------------------------------------------------------------------------
+ *
+ * waiting.c
+ *	  The changes that wait for a stream table: are there any, and are there
+ *	  some that nobody waits for any more?
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "buffer/buffer.h"
+#include "catalog/catalog.h"
+#include "dag/dag.h"
+#include "refresh/refresh.h"
+#include "storage/bufmgr.h"
+#include "utils/snapmgr.h"
+
+/* A buffer of a megabyte is worth trimming. */
+#define TRIM_BLOCKS ((1024 * 1024) / BLCKSZ)
+
+static void
+trim_sources(const StreamTable *st)
+{
+	ListCell   *lc;
+
+	foreach(lc, dependency_read(st->pgt_id))
+	{
+		Dependency *dep = lfirst(lc);
+		SourceIdentifier source = {.oid = dep->source};
+		Oid			buffer = dep->captured ? buffer_relid(dep->stable_name) : InvalidOid;
+		Relation	rel = OidIsValid(buffer) ? try_table_open(buffer, AccessShareLock) : NULL;
+		BlockNumber nblocks;
+
+		if (rel == NULL)
+			continue;
+		nblocks = RelationGetNumberOfBlocks(rel);
+		table_close(rel, NoLock);
+		if (nblocks < TRIM_BLOCKS)
+			continue;
+		strlcpy(source.stable_name, dep->stable_name, sizeof(source.stable_name));
+		(void) buffer_trim(&source, 0);
+	}
+}
+
+void
+refresh_trim_buffers(const StreamTable *st)
+{
+	ListCell   *lc;
+
+	foreach(lc, dag_group(st->relid))
+	{
+		StreamTable *member = stream_table_read(lfirst_oid(lc), NULL);
+
+		if (member != NULL)
+			trim_sources(member);
+	}
+}
+
+bool
+refresh_has_pending(const StreamTable *st)
+{
+	bool		pushed = !ActiveSnapshotSet();
+	bool		pending = false;
+	ListCell   *lc;
+
+	if (!st->is_populated || st->frontier == NULL)
+		return true;
+	if (pushed)
+		PushActiveSnapshot(GetTransactionSnapshot());
+	foreach(lc, dependency_read(st->pgt_id))
+	{
+		Dependency *dep = lfirst(lc);
+		const SourceFrontier *since;
+		Oid			buffer;
+		Relation	rel;
+
+		if (!dep->captured || pending)
+			continue;
+		since = frontier_lookup(st->frontier, dep->stable_name);
+		buffer = buffer_relid(dep->stable_name);
+		rel = OidIsValid(buffer) ? try_table_open(buffer, AccessShareLock) : NULL;
+		if (since == NULL || rel == NULL)
+			pending = true;
+		else
+			pending = buffer_has_changes(rel, since, GetActiveSnapshot());
+		if (rel != NULL)
+			table_close(rel, AccessShareLock);
+	}
+	if (pushed)
+		PopActiveSnapshot();
+	return pending;
+}
