@@ -218,7 +218,7 @@ verify_unchanged(const StreamTable *st, VerifyCounts *counts)
 	bool		exact;
 
 	push_newest_snapshot();
-	exact = !refresh_has_pending(st);
+	exact = !refresh_has_changes(st);
 	if (exact)
 		count_differences(st, counts);
 	PopActiveSnapshot();

@@ -62,7 +62,13 @@ extern void refresh_trim_buffers(const StreamTable *st);
 
 /*
  * Is there a change that the next refresh would consume (or must it recompute
- * anyway)?  Newest committed state; a hint, not a promise.
+ * anyway)?  At the active snapshot, if there is one.
+ */
+extern bool refresh_has_changes(const StreamTable *st);
+
+/*
+ * The same, or is there one that a stream table which it reads would consume?
+ * A hint, not a promise.
  */
 extern bool refresh_has_pending(const StreamTable *st);
 

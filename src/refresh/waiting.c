@@ -12,6 +12,7 @@
 #include "buffer/buffer.h"
 #include "catalog/catalog.h"
 #include "dag/dag.h"
+#include "miscadmin.h"
 #include "refresh/refresh.h"
 #include "storage/bufmgr.h"
 #include "utils/snapmgr.h"
@@ -58,7 +59,7 @@ refresh_trim_buffers(const StreamTable *st)
 }
 
 bool
-refresh_has_pending(const StreamTable *st)
+refresh_has_changes(const StreamTable *st)
 {
 	bool		pushed = !ActiveSnapshotSet();
 	bool		pending = false;
@@ -90,4 +91,36 @@ refresh_has_pending(const StreamTable *st)
 	if (pushed)
 		PopActiveSnapshot();
 	return pending;
+}
+
+/* Must a stream table be refreshed before one that reads it can be up to date? */
+static bool
+source_has_pending(const Dependency *dep)
+{
+	StreamTable *st;
+	ListCell   *lc;
+
+	check_stack_depth();
+	if (!stream_table_exists(dep->source))
+		return false;
+	st = stream_table_read(dep->source, NULL);
+	if (!st->is_populated || st->needs_reinit)
+		return true;
+	foreach(lc, dependency_read(st->pgt_id))
+		if (!((Dependency *) lfirst(lc))->captured)
+			return true;
+	return refresh_has_pending(st);
+}
+
+bool
+refresh_has_pending(const StreamTable *st)
+{
+	ListCell   *lc;
+
+	if (refresh_has_changes(st))
+		return true;
+	foreach(lc, dependency_read(st->pgt_id))
+		if (source_has_pending(lfirst(lc)))
+			return true;
+	return false;
 }

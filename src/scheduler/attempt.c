@@ -3,6 +3,9 @@
  * attempt.c
  *	  One refresh by the scheduler, and what follows from its result.
  *
+ * A consistency group is refreshed as one: the attempt takes the changes of all
+ * its members, and its error is that of the member at which it occurred.
+ *
  * A failure is recorded in a transaction after the one that failed.  Errors
  * that pass by themselves (deadlock, lock timeout, a full disk) are retried
  * without counting towards suspension, since the query is not at fault.
@@ -31,7 +34,7 @@ typedef struct Attempt
 {
 	ScheduledTable *table;
 	bool		gone;			/* the relation does not exist any more */
-	RefreshResult result;
+	bool		busy;
 } Attempt;
 
 typedef struct Failure
@@ -65,14 +68,25 @@ error_is_transient(int sqlerrcode)
 }
 
 static void
+note_result(Oid relid, RefreshResult result, void *arg)
+{
+	Attempt    *attempt = arg;
+	ScheduledTable *member = queue_find(relid);
+
+	if (member != NULL && queue_same_group(attempt->table, member))
+		member->result = result;
+}
+
+static void
 refresh_task(void *arg)
 {
 	Attempt    *attempt = arg;
 	Oid			relid = attempt->table->relid;
+	RefreshReport report = {.callback = note_result, .arg = attempt};
 
 	attempt->gone = !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
 	if (!attempt->gone)
-		attempt->result = refresh_run(relid, false, NULL);
+		attempt->busy = !refresh_run_reporting(relid, false, NULL, &report);
 }
 
 static void
@@ -137,13 +151,36 @@ record_failure(ScheduledTable *table, const ErrorData *error)
 		table->status = STREAM_TABLE_ERROR;
 }
 
+/* All that the attempt would have done is still to be done. */
+static void
+put_back(ScheduledTable *table)
+{
+	ScheduledTable *member = table;
+
+	do
+	{
+		member->dirty = true;
+		member->ended_at = GetCurrentTimestamp();
+		member = member->next;
+	} while (member != table);
+}
+
+/* The member of the group at which the error occurred. */
+static ScheduledTable *
+failed_member(ScheduledTable *table)
+{
+	ScheduledTable *member = queue_find(refresh_current_member());
+
+	return member != NULL && queue_same_group(table, member) ? member : table;
+}
+
 static void
 refresh_failed(ScheduledTable *table, const ErrorData *error)
 {
 	int64		delay;
 
-	table->dirty = true;
-	table->ended_at = GetCurrentTimestamp();
+	put_back(table);
+	table = failed_member(table);
 	log_failure(table, error);
 
 	if (error_is_transient(error->sqlerrcode))
@@ -163,14 +200,13 @@ refresh_failed(ScheduledTable *table, const ErrorData *error)
 static void
 refresh_busy(ScheduledTable *table)
 {
-	table->dirty = true;
-	table->ended_at = GetCurrentTimestamp();
+	put_back(table);
 	table->retry_at = table->ended_at +
 		back_off_us(++table->busy, BUSY_FIRST_US, BUSY_LAST_US);
 }
 
 static void
-refresh_succeeded(ScheduledTable *table, RefreshResult result)
+member_succeeded(ScheduledTable *table)
 {
 	table->ended_at = GetCurrentTimestamp();
 	table->retry_at = 0;
@@ -178,7 +214,7 @@ refresh_succeeded(ScheduledTable *table, RefreshResult result)
 	table->is_populated = true;
 	table->needs_reinit = false;
 
-	if (result == REFRESH_NO_DATA)
+	if (table->result == REFRESH_NO_DATA)
 		return;
 
 	table->status = STREAM_TABLE_ACTIVE;
@@ -187,19 +223,78 @@ refresh_succeeded(ScheduledTable *table, RefreshResult result)
 		trim_suggest(table->sources[i]);
 }
 
+/* Who was held back, or is not of the group any more, still has it to do. */
+static void
+refresh_succeeded(ScheduledTable *table)
+{
+	ScheduledTable *member = table;
+
+	do
+	{
+		if (member->result == REFRESH_DONE || member->result == REFRESH_NO_DATA)
+			member_succeeded(member);
+		else
+			member->dirty = true;
+		member = member->next;
+	} while (member != table);
+}
+
+static bool
+has_reason(const ScheduledTable *table)
+{
+	const ScheduledTable *member = table;
+
+	do
+	{
+		if ((member->dirty || !member->is_populated || member->needs_reinit) &&
+			!queue_is_held_back(member))
+			return true;
+		member = member->next;
+	} while (member != table);
+	return false;
+}
+
 /*
  * Nothing was known to have changed: if the refresh did something all the
  * same, the next one may as well.  A change that came just then proves
  * nothing.
  */
 static void
-learn(ScheduledTable *table, RefreshResult result, DatabaseSlot *slot)
+learn(ScheduledTable *table, DatabaseSlot *slot)
 {
+	ScheduledTable *member = table;
+
 	queue_notice_changes(slot);
-	if (table->dirty)
+	if (has_reason(table))
 		return;
-	table->probed = true;
-	table->recompute = table->uncaptured || result == REFRESH_DONE;
+	do
+	{
+		member->probed = true;
+		member->recompute = member->uncaptured || member->result == REFRESH_DONE;
+		member = member->next;
+	} while (member != table);
+}
+
+static void
+take_changes(ScheduledTable *table, DatabaseSlot *slot)
+{
+	ScheduledTable *member = table;
+	TimestampTz now = GetCurrentTimestamp();
+
+	do
+	{
+		member->started_at = now;
+		member->result = REFRESH_HELD_BACK;
+		queue_take_changes(member, slot);
+		member = member->next;
+	} while (member != table);
+
+	/* A later one may have found a change for an earlier one. */
+	do
+	{
+		member->dirty = false;
+		member = member->next;
+	} while (member != table);
 }
 
 static void
@@ -213,25 +308,27 @@ bool
 refresh_attempt(ScheduledTable *table, DatabaseSlot *slot)
 {
 	Attempt		attempt = {.table = table};
-	bool		had_reason = table->dirty || !table->is_populated || table->needs_reinit;
+	bool		had_reason = has_reason(table);
 	ErrorData  *error;
 
-	table->started_at = GetCurrentTimestamp();
-	queue_take_changes(table, slot);
+	take_changes(table, slot);
 	error = worker_try(psprintf("refreshing stream table %s", table->name),
 					   refresh_task, &attempt);
 
 	if (error)
 		refresh_failed(table, error);
 	else if (attempt.gone)
+	{
+		put_back(table);
 		table_gone(table);
-	else if (attempt.result == REFRESH_BUSY)
+	}
+	else if (attempt.busy)
 		refresh_busy(table);
 	else
 	{
-		refresh_succeeded(table, attempt.result);
+		refresh_succeeded(table);
 		if (!had_reason)
-			learn(table, attempt.result, slot);
+			learn(table, slot);
 	}
 
 	return !attempt.gone;

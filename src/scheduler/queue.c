@@ -13,6 +13,14 @@
  * without that rest, a worker that follows every commit takes a share of the
  * processors that writers feel.
  *
+ * A consistency group is refreshed as one, so it is due when its first member
+ * is, and rests until its last one may be tried again.  Members that are held
+ * back (refresh.c) are not counted.  What one member writes makes no other
+ * member of its group dirty: it was refreshed in the same transaction.
+ *
+ * A stream table that is due waits for those that it reads, if these are due
+ * too: it would have to be refreshed again after them.
+ *
  * Whether it must be recomputed without a change is known if a source is not
  * captured.  Otherwise (a function of the query may not be immutable) it is
  * learned, by one refresh when no change is known, from whether it found
@@ -28,6 +36,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog/catalog.h"
+#include "dag/dag.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/worker.h"
 
@@ -110,6 +119,8 @@ carry_over(ScheduledTable *table, const ScheduledTable *old)
 	table->unpruned = old->unpruned;
 	table->pruned_at = old->pruned_at;
 
+	table->resumed = old->status == STREAM_TABLE_SUSPENDED &&
+		table->status != STREAM_TABLE_SUSPENDED;
 	if (!same_sources(table, old))
 		return;
 
@@ -150,6 +161,72 @@ load_table(ScheduledTable *table, const StreamTable *st)
 		carry_over(table, old);
 }
 
+static ScheduledTable *
+find_among(ScheduledTable *among, int n, Oid relid)
+{
+	for (int i = 0; i < n; i++)
+		if (among[i].relid == relid)
+			return &among[i];
+	return NULL;
+}
+
+/* Tie the members of a group together, from its first one on. */
+static void
+link_group(ScheduledTable *loaded, int nloaded, ScheduledTable *table)
+{
+	List	   *relids = dag_group(table->relid);
+	ScheduledTable *last = table;
+	bool		resumed = false;
+	ListCell   *lc;
+
+	table->next = table;
+	if (list_length(relids) < 2)
+		return;
+	foreach(lc, relids)
+	{
+		ScheduledTable *member = find_among(loaded, nloaded, lfirst_oid(lc));
+
+		if (member == NULL)
+			continue;
+		resumed |= member->resumed;
+		if (member == table)
+			continue;
+		member->next = table;
+		last->next = member;
+		last = member;
+	}
+
+	/* What was held back has been left behind without becoming dirty. */
+	if (resumed)
+		for (last = table->next; last != table; last = last->next)
+			last->dirty = true;
+	table->dirty |= resumed;
+}
+
+static void
+link_upstream(ScheduledTable *loaded, int nloaded, ScheduledTable *table)
+{
+	table->upstream = palloc(sizeof(ScheduledTable *) * Max(table->nsources, 1));
+	table->nupstream = 0;
+	for (int i = 0; i < table->nsources; i++)
+	{
+		ScheduledTable *source = find_among(loaded, nloaded, table->sources[i]);
+
+		if (source)
+			table->upstream[table->nupstream++] = source;
+	}
+}
+
+static void
+link_tables(ScheduledTable *loaded, int nloaded)
+{
+	for (int i = 0; i < nloaded; i++)
+		if (loaded[i].next == NULL)
+			link_group(loaded, nloaded, &loaded[i]);
+	for (int i = 0; i < nloaded; i++)
+		link_upstream(loaded, nloaded, &loaded[i]);
+}
+
 static void
 queue_load_task(void *arg)
 {
@@ -172,6 +249,7 @@ queue_load_task(void *arg)
 	loaded = palloc(sizeof(ScheduledTable) * Max(list_length(list), 1));
 	foreach(lc, list)
 		load_table(&loaded[nloaded++], lfirst(lc));
+	link_tables(loaded, nloaded);
 	MemoryContextSwitchTo(save);
 
 	trim_load(change_tracking_read_all());
@@ -208,6 +286,29 @@ bit_word(Oid source)
 	return change_bit(source) / 32;
 }
 
+bool
+queue_same_group(const ScheduledTable *a, const ScheduledTable *b)
+{
+	const ScheduledTable *member = a;
+
+	do
+	{
+		if (member == b)
+			return true;
+		member = member->next;
+	} while (member != a);
+	return false;
+}
+
+static bool
+is_in_group(const ScheduledTable *table, Oid source)
+{
+	for (const ScheduledTable *member = table->next; member != table; member = member->next)
+		if (member->relid == source)
+			return true;
+	return false;
+}
+
 /* Stream tables that read a source whose bit is in bits become dirty. */
 static void
 mark_dirty(const uint32 *bits)
@@ -217,7 +318,8 @@ mark_dirty(const uint32 *bits)
 		ScheduledTable *table = &tables[i];
 
 		for (int j = 0; j < table->nsources && !table->dirty; j++)
-			if (bits[bit_word(table->sources[j])] & bit_mask(table->sources[j]))
+			if ((bits[bit_word(table->sources[j])] & bit_mask(table->sources[j])) &&
+				!is_in_group(table, table->sources[j]))
 				table->dirty = true;
 	}
 }
@@ -282,22 +384,64 @@ queue_take_changes(ScheduledTable *table, DatabaseSlot *slot)
 
 /* ---- order ---- */
 
+bool
+queue_is_held_back(const ScheduledTable *table)
+{
+	if (table->status == STREAM_TABLE_SUSPENDED)
+		return true;
+	for (int i = 0; table->next != table && i < table->nupstream; i++)
+		if (queue_same_group(table, table->upstream[i]) &&
+			queue_is_held_back(table->upstream[i]))
+			return true;
+	return false;
+}
+
+/* When may the group be refreshed? */
+static TimestampTz
+ready_at(const ScheduledTable *table)
+{
+	const ScheduledTable *member = table;
+	TimestampTz ready = 0;
+
+	do
+	{
+		if (member->status != STREAM_TABLE_SUSPENDED)
+			ready = Max(ready, Max(member->retry_at, member->ended_at + REST_US));
+		member = member->next;
+	} while (member != table);
+	return ready;
+}
+
 static TimestampTz
 due_at(const ScheduledTable *table)
 {
 	TimestampTz due = DT_NOEND;
 
-	if (table->status == STREAM_TABLE_SUSPENDED)
-		return DT_NOEND;
-
 	if (table->dirty || !table->is_populated || table->needs_reinit)
 		due = table->started_at + table->schedule_us;
 	else if (table->recompute || !table->probed)
 		due = table->started_at + Max(table->schedule_us, RECOMPUTE_US);
-	else
-		return DT_NOEND;
 
-	return Max(due, Max(table->retry_at, table->ended_at + REST_US));
+	if (due == DT_NOEND || queue_is_held_back(table))
+		return DT_NOEND;
+	return Max(due, ready_at(table));
+}
+
+/* A stream table outside of the group that it reads, and that is due. */
+static ScheduledTable *
+due_upstream(ScheduledTable *table, TimestampTz now)
+{
+	ScheduledTable *member = table;
+
+	do
+	{
+		for (int i = 0; i < member->nupstream; i++)
+			if (due_at(member->upstream[i]) <= now &&
+				!queue_same_group(table, member->upstream[i]))
+				return member->upstream[i];
+		member = member->next;
+	} while (member != table);
+	return NULL;
 }
 
 ScheduledTable *
@@ -316,7 +460,21 @@ queue_first(TimestampTz *due)
 			first = &tables[i];
 		}
 	}
+	if (first != NULL)
+	{
+		TimestampTz now = GetCurrentTimestamp();
+		ScheduledTable *before = first;
+
+		while (*due <= now && (before = due_upstream(first, now)) != NULL)
+			first = before;
+	}
 	return first;
+}
+
+ScheduledTable *
+queue_find(Oid relid)
+{
+	return find_among(tables, ntables, relid);
 }
 
 int

@@ -253,6 +253,18 @@ next_due(void)
 }
 
 static void
+prune_group_history(ScheduledTable *table, TimestampTz now)
+{
+	ScheduledTable *member = table;
+
+	do
+	{
+		prune_history(member, now);
+		member = member->next;
+	} while (member != table);
+}
+
+static void
 worker_loop(void)
 {
 	MemoryContext context = AllocSetContextCreate(TopMemoryContext,
@@ -288,7 +300,7 @@ worker_loop(void)
 			if (!refresh_attempt(table, slot))
 				reload = true;
 			else
-				prune_history(table, now);
+				prune_group_history(table, now);
 		}
 		else
 			worker_sleep(next_due());

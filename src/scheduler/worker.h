@@ -12,6 +12,7 @@
 #include "datatype/timestamp.h"
 
 #include "catalog/catalog.h"
+#include "refresh/refresh.h"
 #include "scheduler/shmem.h"
 
 #define US_PER_MS	INT64CONST(1000)
@@ -33,6 +34,11 @@ typedef struct ScheduledTable
 	Oid		   *sources;
 	bool		uncaptured;		/* a source changes without our notice */
 
+	/* from the graph of stream tables */
+	struct ScheduledTable *next;	/* in its consistency group: a ring */
+	int			nupstream;
+	struct ScheduledTable **upstream;	/* sources that are stream tables */
+
 	/* carried over when the catalog is read again */
 	bool		dirty;			/* a source changed since the last refresh */
 	bool		probed;			/* recompute is known */
@@ -45,6 +51,10 @@ typedef struct ScheduledTable
 	int			busy;
 	int			unpruned;		/* refreshes since history was pruned */
 	TimestampTz pruned_at;
+
+	/* of the last attempt */
+	RefreshResult result;
+	bool		resumed;		/* was suspended before the catalog was read */
 } ScheduledTable;
 
 /* ---- task.c ---- */
@@ -70,7 +80,15 @@ extern bool queue_has_news(DatabaseSlot *slot);
 extern void queue_mark_all(void);
 /* A refresh starts: from here on a change sets its bit anew. */
 extern void queue_take_changes(ScheduledTable *table, DatabaseSlot *slot);
-/* The one that is due first, and when; NULL and DT_NOEND if none is. */
+/* Of the same consistency group? */
+extern bool queue_same_group(const ScheduledTable *a, const ScheduledTable *b);
+/* Suspended, or reading a member of its group that is? */
+extern bool queue_is_held_back(const ScheduledTable *table);
+extern ScheduledTable *queue_find(Oid relid);
+/*
+ * The one that is due first, and when; NULL and DT_NOEND if none is.  It stands
+ * for its group.
+ */
 extern ScheduledTable *queue_first(TimestampTz *due);
 extern int	queue_length(void);
 extern ScheduledTable *queue_get(int i);
