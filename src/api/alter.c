@@ -87,6 +87,19 @@ drop_view(Oid defview)
 	CommandCounterIncrement();
 }
 
+/* Those who read the table would have to be made anew on the one that comes. */
+static void
+refuse_replacement(const StreamTable *st)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("cannot replace stream table \"%s\" because other stream tables read it",
+					st->name),
+			 errdetail("The new query has other columns, or other rows by the same key; it is read by %s.",
+					   consumer_names(st->relid)),
+			 errhint("Drop those first, and create them again afterwards.")));
+}
+
 /* Make the view the definition, and the rows its result. */
 static void
 install_query(StreamTable *st, Oid newview, const DeltaProgram *program, Oid owner)
@@ -99,6 +112,8 @@ install_query(StreamTable *st, Oid newview, const DeltaProgram *program, Oid own
 	if (populated)
 		require_new_snapshots("change the query of a stream table");
 
+	if (!fits && consumer_names(oldrelid) != NULL)
+		refuse_replacement(st);
 	if (!fits)
 	{
 		st->relid = storage_create(st->schema,
@@ -202,6 +217,8 @@ pgt_alter_stream_table(PG_FUNCTION_ARGS)
 	request.schedule = argument_text(fcinfo, 2, "schedule", true);
 	request.mode = argument_text(fcinfo, 3, "refresh_mode", true);
 	request.status = argument_text(fcinfo, 4, "status", true);
-	stream_table_alter(stream_table_open(name, true), &request);
+	stream_table_alter(request.query != NULL ? stream_table_open_group(name) :
+					   stream_table_open(name, true),
+					   &request);
 	PG_RETURN_VOID();
 }

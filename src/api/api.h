@@ -13,6 +13,7 @@
 #define PGT_API_H
 
 #include "pgt.h"
+#include "catalog/pg_attribute.h"
 #include "fmgr.h"
 #include "nodes/parsenodes.h"
 
@@ -28,6 +29,25 @@ extern char *argument_text(FunctionCallInfo fcinfo, int argno,
 						   const char *name, bool null_ok);
 /* Check a schedule and give it as it is stored: NULL for 'calculated'. */
 extern char *schedule_argument(const char *schedule);
+
+/*
+ * stream_table_open() with the refresh locks of the whole group, for whoever
+ * will refresh it while he holds other locks.
+ */
+extern StreamTable *stream_table_open_group(const char *name);
+
+/* ---- visible.c ---- */
+
+/* Make a SELECT as it was parsed see only the query's columns of stream tables. */
+extern void query_hide_columns(Node *statement);
+
+/* A column of a stream table that its query does not name? */
+static inline bool
+attribute_is_hidden(Form_pg_attribute att)
+{
+	return strncmp(NameStr(att->attname), PGT_HIDDEN_PREFIX,
+				   strlen(PGT_HIDDEN_PREFIX)) == 0;
+}
 
 /* ---- definition.c ---- */
 
@@ -90,6 +110,9 @@ typedef struct AlterRequest
 extern void stream_table_alter(StreamTable *st, const AlterRequest *request);
 
 /* ---- drop.c ---- */
+
+/* Names of the stream tables that read this one, quoted; NULL if none does. */
+extern char *consumer_names(Oid relid);
 
 /*
  * Forget stream tables whose table is gone, and what was captured for them.

@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 
 #include "api/api.h"
+#include "refresh/refresh.h"
 #include "scheduler/scheduler.h"
 
 char *
@@ -23,6 +24,14 @@ argument_text(FunctionCallInfo fcinfo, int argno, const char *name, bool null_ok
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be null", name)));
 	return NULL;
+}
+
+StreamTable *
+stream_table_open_group(const char *name)
+{
+	/* The right is checked before any lock is taken. */
+	refresh_lock_group(stream_table_open(name, false)->relid, NIL);
+	return stream_table_open(name, true);
 }
 
 char *

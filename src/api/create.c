@@ -208,8 +208,7 @@ pgt_create_or_replace_stream_table(PG_FUNCTION_ARGS)
 	change.query = request.query;
 	change.schedule = request.schedule;
 	change.mode = refresh_mode_name(request.mode);
-	st = stream_table_open(quote_qualified_identifier(target.schema, target.name),
-						   true);
+	st = stream_table_open_group(quote_qualified_identifier(target.schema, target.name));
 	if (request.initialize && !st->is_populated)
 		require_new_snapshots("fill a stream table");
 	stream_table_alter(st, &change);

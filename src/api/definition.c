@@ -215,6 +215,7 @@ definition_parse(const char *text, Oid owner)
 
 	statements = raw_parser(text, RAW_PARSE_DEFAULT);
 	check_statement(statements);
+	query_hide_columns(linitial_node(RawStmt, statements)->stmt);
 	query = parse_analyze_fixedparams(linitial_node(RawStmt, statements), text,
 									  NULL, 0, NULL);
 	if (isQueryUsingTempRelation(query))

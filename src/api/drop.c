@@ -67,42 +67,52 @@ drop_leftover_view(Oid defview)
 	CommandCounterIncrement();
 }
 
-static void
-refuse_consumers(const StreamTable *st, const List *consumers)
+char *
+consumer_names(Oid relid)
 {
 	StringInfoData names;
 	ListCell   *lc;
 
 	initStringInfo(&names);
-	foreach(lc, consumers)
-		appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "",
-						 get_rel_name(lfirst_oid(lc)));
+	foreach(lc, dependency_consumers(relid))
+	{
+		char	   *name = get_rel_name(lfirst_oid(lc));
+
+		if (name != NULL)
+			appendStringInfo(&names, "%s\"%s\"", names.len > 0 ? ", " : "", name);
+	}
+	return names.len > 0 ? names.data : NULL;
+}
+
+static void
+refuse_consumers(const StreamTable *st, const char *names)
+{
 	ereport(ERROR,
 			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 			 errmsg("cannot drop stream table \"%s\" because other stream tables read it",
 					st->name),
-			 errdetail("It is read by %s.", names.data),
+			 errdetail("It is read by %s.", names),
 			 errhint("Use cascade => true to drop them too.")));
 }
 
 static void
 drop_with_consumers(const StreamTable *st, bool cascade)
 {
-	List	   *consumers = dependency_consumers(st->relid);
+	char	   *names = consumer_names(st->relid);
 	List	   *dependencies;
 	ListCell   *lc;
 
 	check_stack_depth();
-	if (consumers != NIL && !cascade)
-		refuse_consumers(st, consumers);
-	foreach(lc, consumers)
+	if (names != NULL && !cascade)
+		refuse_consumers(st, names);
+	foreach(lc, names ? dependency_consumers(st->relid) : NIL)
 	{
 		StreamTable *consumer;
 
 		/* An earlier one of the list may have taken it along. */
 		stream_table_lock(lfirst_oid(lc), true);
 		consumer = stream_table_read(lfirst_oid(lc), NULL);
-		if (consumer == NULL)
+		if (consumer == NULL || get_rel_name(consumer->relid) == NULL)
 			continue;
 		ereport(NOTICE,
 				(errmsg("drop cascades to stream table \"%s\"", consumer->name)));
@@ -118,10 +128,37 @@ drop_with_consumers(const StreamTable *st, bool cascade)
 	release_sources(dependencies);
 }
 
+static void
+collect_consumers(Oid relid, List **all)
+{
+	ListCell   *lc;
+
+	check_stack_depth();
+	if (list_member_oid(*all, relid))
+		return;
+	*all = lappend_oid(*all, relid);
+	foreach(lc, dependency_consumers(relid))
+		collect_consumers(lfirst_oid(lc), all);
+}
+
+/* The refresh locks of whatever may be dropped, in the order of oids. */
+static void
+lock_consumers(Oid relid)
+{
+	List	   *all = NIL;
+	ListCell   *lc;
+
+	collect_consumers(relid, &all);
+	list_sort(all, list_oid_cmp);
+	foreach(lc, all)
+		stream_table_lock(lfirst_oid(lc), true);
+}
+
 Datum
 pgt_drop_stream_table(PG_FUNCTION_ARGS)
 {
 	char	   *name = argument_text(fcinfo, 0, "name", false);
+	StreamTable *st;
 
 	PreventCommandIfReadOnly("drop_stream_table()");
 	PreventCommandDuringRecovery("drop_stream_table()");
@@ -129,6 +166,9 @@ pgt_drop_stream_table(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be null", "cascade")));
+	st = stream_table_open(name, false);
+	if (PG_GETARG_BOOL(1))
+		lock_consumers(st->relid);
 	drop_with_consumers(stream_table_open(name, true), PG_GETARG_BOOL(1));
 	stream_table_sweep();
 	scheduler_notify_change();

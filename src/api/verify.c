@@ -77,13 +77,6 @@ comparable_expression(const char *column, Oid type)
 	return pstrdup(column);
 }
 
-static bool
-is_hidden(Form_pg_attribute att)
-{
-	return strncmp(NameStr(att->attname), PGT_HIDDEN_PREFIX,
-				   strlen(PGT_HIDDEN_PREFIX)) == 0;
-}
-
 /* SELECT of the comparable visible columns of a relation; counts them. */
 static char *
 comparable_select(Oid relid, int *ncolumns)
@@ -99,7 +92,7 @@ comparable_select(Oid relid, int *ncolumns)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
 
-		if (att->attisdropped || is_hidden(att))
+		if (att->attisdropped || attribute_is_hidden(att))
 			continue;
 		appendStringInfo(&sql, "%s%s AS c%d", *ncolumns > 0 ? ", " : "",
 						 comparable_expression(psprintf("r.%s", quote_identifier(NameStr(att->attname))),
@@ -279,7 +272,7 @@ pgt_verify_stream_table(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 
-	verify(stream_table_open(name, true), &counts);
+	verify(stream_table_open_group(name), &counts);
 	values[0] = Int64GetDatum(counts.missing);
 	values[1] = Int64GetDatum(counts.surplus);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc),

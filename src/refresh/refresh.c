@@ -93,12 +93,6 @@ refresh_error_context(void *arg)
 
 /* ---- who ---- */
 
-static int
-compare_oids(const ListCell *a, const ListCell *b)
-{
-	return (lfirst_oid(a) > lfirst_oid(b)) - (lfirst_oid(a) < lfirst_oid(b));
-}
-
 /*
  * Waiting for a lock brings the news of what others did to the group.  Returns
  * its members in topological order; false if wait is false and one is taken.
@@ -117,7 +111,7 @@ lock_group(Oid relid, const List *sources, bool wait, List **members)
 		missing = list_difference_oid(*members, locked);
 		if (missing == NIL)
 			return true;
-		list_sort(missing, compare_oids);
+		list_sort(missing, list_oid_cmp);
 		foreach(lc, missing)
 			if (!stream_table_lock(lfirst_oid(lc), wait))
 				return false;
