@@ -32,6 +32,13 @@
 	flatten_join_alias_vars(query, node)
 #endif
 
+/* From 18 a grouped query has a range table entry for the grouping step. */
+#if PG18_GE
+#define pgt_forget_group_rte(query) ((query)->hasGroupRTE = false)
+#else
+#define pgt_forget_group_rte(query) ((void) (query))
+#endif
+
 /* From 18 a deferrable primary key must be asked for. */
 #if PG18_GE
 #define RelationGetPrimaryKeyIndex_compat(rel) RelationGetPrimaryKeyIndex(rel, false)
@@ -104,6 +111,15 @@ typedef bool TU_UpdateIndexes;
 #include "access/htup_details.h"
 #define heap_form_minimal_tuple(desc, values, isnull) \
 	heap_form_minimal_tuple(desc, values, isnull, 0)
+#endif
+
+/* From 18 on a column may be asked for as it was before an UPDATE. */
+#if !PG18_GE
+#include "parser/parse_relation.h"
+#define expandRTE(rte, rtindex, sublevels_up, returning_type, location, \
+				  include_dropped, colnames, colvars) \
+	expandRTE(rte, rtindex, sublevels_up, location, include_dropped, \
+			  colnames, colvars)
 #endif
 
 /* What a sleeping process of ours waits for, in pg_stat_activity. */

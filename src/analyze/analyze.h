@@ -4,19 +4,22 @@
  *	  From a rewritten Query to the operator tree that the delta rules
  *	  differentiate, or a reason why not.
  *
- * The normal form is
+ * The normal form of every level is
  *
  *		output  <-  [ aggregate ]  <-  branch_1 + branch_2 + ...
  *
- * where a branch is a projection of a selection of a cross product of scans,
- * and + is UNION ALL.  Inner joins, subqueries in FROM, views and UNION ALL at
- * any depth below the aggregate all become that, because each of them
- * distributes over +.
+ * where a branch is a projection of a selection of a cross product of factors,
+ * and + is UNION ALL.  A factor is a table, a function or list of values, or a
+ * stage.  Inner joins, subqueries in FROM, views and UNION ALL at any depth
+ * below the aggregate all become that, because each of them distributes
+ * over +.  What does not becomes a stage: a relation of its own, made of other
+ * relations, whose delta is known before its readers ask for it.
  *
  * Expressions are PostgreSQL's.  In a branch, Var(varno = i, varattno = a) is
- * attribute a of the branch's i-th scan.  In the outputs of an aggregated
- * query, Var(OUTER_VAR, i) is the i-th column of the row
- * (group keys ..., aggregate values ...).
+ * column a of the branch's i-th factor: attribute a of a table, the a-th column
+ * of a stage or function.  In the outputs of an aggregated query,
+ * Var(OUTER_VAR, i) is the i-th column of the row (group keys ..., aggregate
+ * values ...).
  *
  *-------------------------------------------------------------------------
  */
@@ -29,12 +32,105 @@
 
 #include "apply/apply.h"
 
+typedef struct Stage Stage;
+
+/* One of relid, stage and function is set. */
+typedef struct Factor
+{
+	Oid			relid;			/* a table */
+	Stage	   *stage;
+	RangeTblEntry *function;	/* functions, XMLTABLE, VALUES: reads no table;
+								 * its Vars are of factors before it */
+} Factor;
+
 typedef struct Branch
 {
-	List	   *relids;			/* of Oid: the scans */
+	List	   *factors;		/* of Factor */
 	List	   *quals;			/* of Expr, implicitly ANDed */
-	List	   *targets;		/* of Expr: the core's columns */
+	List	   *targets;		/* of Expr: the branch's columns */
 } Branch;
+
+typedef enum StageRule
+{
+	/*
+	 * The sum of its branches; the rule is that of op_join.c.
+	 */
+	STAGE_SUM,
+
+	/*
+	 * A query over its inputs that falls apart by a key: with K the key
+	 * columns, which every input has,
+	 *		Q(I_1, I_2, ...) = sum over k of Q(I_1 | K = k, I_2 | K = k, ...)
+	 * Without key columns there is one part, which is everything.
+	 */
+	STAGE_PARTITION,
+
+	/*
+	 * A query that is linear in its first input, and for each row of that
+	 * depends, of each other input, on the rows only that match the row in the
+	 * pairs of columns given:
+	 *		Q(L, R_1, ...) = sum over l in L of
+	 *							Q({l}, R_1 | r.b = l.a for all pairs (a, b), ...)
+	 */
+	STAGE_LINEAR,
+
+	/*
+	 * A query whose result is kept in a table of its own, beside the stream
+	 * table, and maintained like one.
+	 */
+	STAGE_STORED
+} StageRule;
+
+/*
+ * A pair of columns that must match: left opno right, an equality that is
+ * strict and has a commutator.
+ */
+typedef struct StagePair
+{
+	int			left;			/* column of the stage's first input */
+	int			right;			/* column of the input that has the pair */
+	Oid			opno;
+	Oid			collation;		/* input collation of the operator */
+} StagePair;
+
+typedef struct StageInput
+{
+	Stage	   *stage;
+	int		   *keys;			/* PARTITION: the column that is key i */
+	List	   *pairs;			/* LINEAR: of StagePair; NIL: unrestricted */
+} StageInput;
+
+struct Stage
+{
+	int			number;			/* from 1, unique below the top of the query */
+	StageRule	rule;
+	const char *what;			/* the construct, in words */
+	List	   *columns;		/* of OutputColumn, without names: c1, c2, ... */
+	List	   *unique;			/* of int: columns that are a key, or NIL */
+	bool		single_row;		/* always exactly one row */
+	/* SUM */
+	List	   *branches;		/* of Branch */
+	/* PARTITION and LINEAR */
+	Query	   *query;			/* reads input i as a CTE called
+								 * __pgt_s<number of its stage>, c1, c2, ... */
+	List	   *inputs;			/* of StageInput */
+	int			nkeys;			/* PARTITION: number of key columns */
+	Oid		   *key_eqops;		/* their equality and collation */
+	Oid		   *key_collations;
+	/*
+	 * Where columns of the result stand: per column, the input column that it
+	 * is: of the first input for LINEAR, the key (1-based) for PARTITION; or 0.
+	 */
+	int		   *origins;
+	const char *undetermined;	/* why the result is not a function of the
+								 * inputs, or NULL */
+	/* STORED */
+	struct QueryTree *tree;
+	const char *relation;		/* its table as SQL; set by the program */
+	List	   *order;			/* of SortGroupClause, on columns numbered by
+								 * tleSortGroupRef: its readers want the first
+								 * rows in this order; or NIL */
+};
 
 typedef enum AggregateKind
 {
@@ -75,6 +171,10 @@ typedef struct QueryTree
 	List	   *outputs;		/* of OutputColumn; always filled */
 	const char *reason;			/* not differentiable because; the rest of
 								 * this struct is filled only if NULL */
+	List	   *stored;			/* of Stage, in the order in which they must be
+								 * brought up to date; only of the top */
+	List	   *stages;			/* of Stage, inputs before their readers; the
+								 * stored ones are not among them */
 	List	   *branches;		/* of Branch */
 	bool		aggregated;
 	bool		distinct;		/* the aggregate stands for DISTINCT */
@@ -114,6 +214,15 @@ extern bool aggregate_classify(Aggref *aggref, AggregateCall *call,
  * they may differ.
  */
 extern int	expression_scale(Node *expr);
+
+/*
+ * The stage that a tree shows as it is and that has no key, or NULL: its delta
+ * is its result now less what is stored, computed once.
+ */
+extern Stage *tree_reevaluated(const QueryTree *tree);
+
+/* Are equal values of the type always the same bytes? */
+extern bool equality_is_image(Oid type, Oid collation);
 
 /*
  * Find the identity of the result of a tree: which of its output columns form

@@ -17,7 +17,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
-#include "analyze/analyze.h"
+#include "analyze/analyze_internal.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
@@ -170,12 +170,19 @@ primary_key(Oid relid)
 	return result;
 }
 
-static Node *
-strip_relabel(Node *node)
+/* Columns of a factor that are a key of it, NIL if there is none. */
+static List *
+factor_key(const Factor *factor)
 {
-	while (node != NULL && IsA(node, RelabelType))
-		node = (Node *) ((RelabelType *) node)->arg;
-	return node;
+	if (OidIsValid(factor->relid))
+		return primary_key(factor->relid);
+	return factor->stage != NULL ? factor->stage->unique : NIL;
+}
+
+static bool
+factor_is_single_row(const Factor *factor)
+{
+	return factor->stage != NULL && factor->stage->single_row;
 }
 
 /*
@@ -221,6 +228,8 @@ scan_is_determined(const Branch *branch, int scan, List *pkey,
 {
 	ListCell   *lc;
 
+	if (factor_is_single_row(list_nth(branch->factors, scan - 1)))
+		return true;
 	foreach(lc, pkey)
 		if (!column_is_bound(branch, scan, lfirst_int(lc), determined))
 			return false;
@@ -257,7 +266,7 @@ closure(const Branch *branch, List *pkeys, Bitmapset *determined)
 static Bitmapset *
 key_scans(const Branch *branch, List *pkeys)
 {
-	int			nscans = list_length(branch->relids);
+	int			nscans = list_length(branch->factors);
 	Bitmapset  *needed = bms_add_range(NULL, 1, nscans);
 
 	for (int scan = nscans; scan >= 1; scan--)
@@ -288,43 +297,74 @@ target_position(const Branch *branch, int scan, AttrNumber attno)
 	return 0;
 }
 
+/* The columns that recognise a row of a branch; false if none are known. */
+static bool
+branch_key(const Branch *branch, List **key, bool *one_scan)
+{
+	List	   *keys = NIL;
+	Bitmapset  *needed;
+	int			scan = -1;
+	ListCell   *lc;
+
+	*key = NIL;
+	foreach(lc, branch->factors)
+		keys = lappend(keys, factor_key(lfirst(lc)));
+	if (expression_returns_set((Node *) branch->targets))
+		return false;
+
+	needed = key_scans(branch, keys);
+	*one_scan = bms_num_members(needed) == 1;
+	while ((scan = bms_next_member(needed, scan)) >= 0)
+	{
+		List	   *columns = list_nth(keys, scan - 1);
+
+		if (columns == NIL)
+			return false;
+		foreach(lc, columns)
+		{
+			int			position = target_position(branch, scan, lfirst_int(lc));
+
+			if (position == 0)
+				return false;
+			*key = lappend_int(*key, position);
+		}
+	}
+	return *key != NIL;
+}
+
+List *
+branches_unique(List *branches)
+{
+	List	   *key;
+	bool		one_scan;
+
+	return list_length(branches) == 1 &&
+		branch_key(linitial(branches), &key, &one_scan) ? key : NIL;
+}
+
 /* Try to prove a key of the only branch; false leaves a bag. */
 static bool
 derive_primary_key(const QueryTree *tree, Identity *identity)
 {
-	Branch	   *branch = linitial(tree->branches);
-	List	   *pkeys = NIL;
-	Bitmapset  *needed;
-	int			scan = -1;
+	List	   *key;
+	bool		one_scan;
 	bool		hashable = true;
 	ListCell   *lc;
 
-	foreach(lc, branch->relids)
-		pkeys = lappend(pkeys, primary_key(lfirst_oid(lc)));
-
-	needed = key_scans(branch, pkeys);
-	while ((scan = bms_next_member(needed, scan)) >= 0)
+	if (!branch_key(linitial(tree->branches), &key, &one_scan))
+		return false;
+	foreach(lc, key)
 	{
-		List	   *pkey = list_nth(pkeys, scan - 1);
+		const char *reason;
 
-		if (pkey == NIL)
+		if (!add_key(identity, lfirst_int(lc),
+					 list_nth(tree->outputs, lfirst_int(lc) - 1), &hashable, &reason))
 			return false;
-		foreach(lc, pkey)
-		{
-			int			position = target_position(branch, scan, lfirst_int(lc));
-			const char *reason;
-
-			if (position == 0 ||
-				!add_key(identity, position,
-						 list_nth(tree->outputs, position - 1), &hashable, &reason))
-				return false;
-		}
 	}
 	/* one primary key fits into an index, since it is in one */
-	if (bms_num_members(needed) == 1)
+	if (one_scan && OidIsValid(((Factor *) linitial(((Branch *) linitial(tree->branches))->factors))->relid))
 		identity->kind = IDENTITY_KEY;
-	return identity->nkeys > 0 &&
-		(identity->kind == IDENTITY_KEY || hashable);
+	return identity->kind == IDENTITY_KEY || hashable;
 }
 
 bool

@@ -19,8 +19,7 @@
 
 #include "catalog/catalog.h"
 #include "delta/program.h"
-
-#define PGT_GUARD_TRIGGER	"pg_trickle_guard"
+#include "refresh/storage.h"
 
 /* ---- arguments.c ---- */
 
@@ -76,24 +75,6 @@ extern DeltaProgram *definition_compile(Oid defview, Oid owner);
  */
 extern void definition_check_mode(const char *name, RefreshMode mode,
 								  const DeltaProgram *program);
-
-/* ---- storage.c ---- */
-
-/* Create the table, its index, its guard and its comment, as the owner. */
-extern Oid	storage_create(const char *schema, const char *name,
-						   const DeltaProgram *program, Oid owner);
-
-/* Filling takes a snapshot newer than the transaction's: refuse if fixed. */
-extern void require_new_snapshots(const char *what);
-
-/* Does the table have exactly these columns? */
-extern bool storage_matches(Oid relid, const List *layout);
-
-/* Put a new table in the place of an old one, which is dropped. */
-extern void storage_replace(Oid oldrelid, Oid newrelid);
-
-/* Run statements through SPI as the current user. */
-extern void run_sql(const char *sql);
 
 /* ---- alter.c ---- */
 

@@ -327,12 +327,21 @@ row_merge(ApplyState *state, const Datum *old_values, const bool *old_isnull,
 }
 
 void
+apply_observe(ApplyState *state, ApplyObserver observer, void *arg)
+{
+	state->observer = observer;
+	state->observer_arg = arg;
+}
+
+void
 apply_row_delete(ApplyState *state, Oid relid, ItemPointer tid,
 				 const Datum *values, const bool *isnull)
 {
 	state->counts.deleted++;
 	if (state->capture)
 		capture_rows_add(state->capture, -1, values, isnull);
+	if (state->observer)
+		state->observer(-1, values, isnull, state->observer_arg);
 	if (state->path == APPLY_STATEMENTS)
 		statements_delete(state, relid, tid);
 	else
@@ -349,6 +358,9 @@ apply_row_insert(ApplyState *state, const Datum *values, const bool *isnull)
 	if (state->capture)
 		capture_rows_add(state->capture, 1, state->row->tts_values,
 						 state->row->tts_isnull);
+	if (state->observer)
+		state->observer(1, state->row->tts_values, state->row->tts_isnull,
+						state->observer_arg);
 	if (state->path == APPLY_STATEMENTS)
 		statements_insert(state);
 	else
@@ -390,6 +402,12 @@ apply_row_update(ApplyState *state, Oid relid, ItemPointer tid,
 		if (state->capture)
 			capture_rows_update(state->capture, old_values, old_isnull,
 								state->row->tts_values, state->row->tts_isnull);
+		if (state->observer)
+		{
+			state->observer(-1, old_values, old_isnull, state->observer_arg);
+			state->observer(1, state->row->tts_values, state->row->tts_isnull,
+							state->observer_arg);
+		}
 		if (state->path == APPLY_STATEMENTS)
 			statements_update(state, relid, tid);
 		else

@@ -76,6 +76,14 @@ extern ApplyState *apply_begin_swap(Relation st, const Identity *identity,
 									Snapshot snapshot);
 
 /*
+ * Tell the observer of every row image that this apply takes out (w = -1) or
+ * puts in (w = 1); an update is both.  Values live for the call only.
+ */
+typedef void (*ApplyObserver) (int w, const Datum *values, const bool *isnull,
+							   void *arg);
+extern void apply_observe(ApplyState *state, ApplyObserver observer, void *arg);
+
+/*
  * Image deltas.  row has the stream table's descriptor; its __pgt_row_id, if
  * there is one, need not be set.  The rows are netted by identity and image in
  * apply_images_done(): a key that lost one image and gained another is

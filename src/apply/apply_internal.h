@@ -121,6 +121,8 @@ struct ApplyState
 	Tuplestorestate *late_inserts;	/* rows that follow every delete */
 
 	CaptureRows *capture;		/* NULL: nobody reads this stream table */
+	ApplyObserver observer;		/* or NULL */
+	void	   *observer_arg;
 
 	struct ApplyNet *net;		/* net.c; NULL until the first image */
 	struct ApplyStatements *statements; /* apply_sql.c */

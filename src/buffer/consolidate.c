@@ -14,6 +14,8 @@
  * outgrows its memory is emptied into the store and begins anew: some rows
  * stay apart then that could have been netted, which is still the same z-set.
  * So it is when the store is on disk already: its rows stay where they are.
+ * Where that is not good enough, one side of a difference is held in memory
+ * and the other one passes by it.
  *
  *-------------------------------------------------------------------------
  */
@@ -39,8 +41,10 @@ struct net_hash;
 
 struct Consolidation
 {
+	MemoryContext context;		/* holds all of this */
 	TupleDesc	desc;
 	bool		unit_weights;
+	bool		meeting;		/* after consolidate_meet() */
 	Datum	   *values;			/* the row at hand */
 	bool	   *isnull;
 	Tuplestorestate *store;
@@ -116,6 +120,7 @@ consolidate_begin(TupleDesc desc, bool unit_weights)
 {
 	Consolidation *c = palloc0(sizeof(Consolidation));
 
+	c->context = CurrentMemoryContext;
 	c->desc = desc;
 	c->unit_weights = unit_weights;
 	c->values = palloc(sizeof(Datum) * desc->natts);
@@ -246,6 +251,8 @@ store_to_table(Consolidation *c)
 static void
 begin_netting(Consolidation *c)
 {
+	MemoryContext old = MemoryContextSwitchTo(c->context);
+
 	c->slot = MakeSingleTupleTableSlot(c->desc, &TTSOpsMinimalTuple);
 	c->table_context = AllocSetContextCreate(CurrentMemoryContext,
 											 "window consolidation",
@@ -253,11 +260,42 @@ begin_netting(Consolidation *c)
 	table_begin(c);
 	if (tuplestore_in_memory(c->store))
 		store_to_table(c);
+	MemoryContextSwitchTo(old);
+}
+
+void
+consolidate_hold(Consolidation *c)
+{
+	c->memory_limit = SIZE_MAX;
+	begin_netting(c);
+}
+
+void
+consolidate_meet(Consolidation *c)
+{
+	c->meeting = true;
+}
+
+static void
+table_meet(Consolidation *c, int w)
+{
+	NetEntry   *entry = net_lookup_hash(c->table, NULL, row_hash(c));
+
+	Assert(w == 1);
+	if (entry != NULL && entry->w < 0)
+		entry->w += w;
+	else
+		emit(c, c->values, c->isnull, w);
 }
 
 void
 consolidate_add(Consolidation *c, int w)
 {
+	if (c->meeting)
+	{
+		table_meet(c, w);
+		return;
+	}
 	if (w < 0 && c->slot == NULL)
 		begin_netting(c);
 	if (c->table)

@@ -25,7 +25,16 @@ extern Consolidation *consolidate_begin(TupleDesc desc, bool unit_weights);
 extern Datum *consolidate_values(Consolidation *c);
 extern bool *consolidate_isnull(Consolidation *c);
 
-/* Take in the row that stands there, w = 1 or -1. */
+/*
+ * A difference A - B that must be complete, whatever memory it takes: after
+ * consolidate_hold() all of B is taken in with its signs reversed and kept;
+ * after consolidate_meet() the rows of A, w = 1, cancel what they meet there,
+ * and are written if they meet nothing.  Only B is in memory.
+ */
+extern void consolidate_hold(Consolidation *c);
+extern void consolidate_meet(Consolidation *c);
+
+/* Take in the row that stands there w times, w <> 0. */
 extern void consolidate_add(Consolidation *c, int w);
 
 /* Fill rows, nrows and has_negative, and forget the state. */

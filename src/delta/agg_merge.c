@@ -597,6 +597,17 @@ delete_unseen(MergeRun *run, AffectedGroups *groups)
 }
 
 static void
+recompute_groups(MergeRun *run, uint64 null_keys, int64 count)
+{
+	Statement	statement = {
+		.key = {.kind = PLAN_RECOMPUTE, .nulls = null_keys},
+		.rows = count
+	};
+
+	program_execute(run->program, &statement, receive_state, run);
+}
+
+static void
 recompute_affected(MergeRun *run)
 {
 	ListCell   *lc;
@@ -608,15 +619,14 @@ recompute_affected(MergeRun *run)
 		run->current = groups;
 		if (run->program->tree->nkeys == 0)
 		{
-			program_execute(run->program, PLAN_RECOMPUTE, 0, 0, receive_state, run);
+			recompute_groups(run, 0, 0);
 			tuplestore_end(groups->keys);
 			continue;
 		}
 		groups->seen = palloc0(sizeof(bool) * groups->count);
 		program_register(SQLGEN_AFFECTED_NAME, run->affected_desc, groups->keys,
 						 groups->count);
-		program_execute(run->program, PLAN_RECOMPUTE, groups->null_keys,
-						groups->count, receive_state, run);
+		recompute_groups(run, groups->null_keys, groups->count);
 		SPI_unregister_relation(SQLGEN_AFFECTED_NAME);
 		delete_unseen(run, groups);
 		tuplestore_end(groups->keys);
@@ -624,12 +634,12 @@ recompute_affected(MergeRun *run)
 }
 
 void
-aggregate_run_delta(DeltaProgram *program, Relation st, SourceMask changed,
-					int64 nrows, ApplyState *apply)
+aggregate_run_delta(DeltaProgram *program, Relation st,
+					const Statement *statement, ApplyState *apply)
 {
 	MergeRun   *run = merge_begin(program, st, apply);
 
-	program_execute(program, PLAN_DELTA, changed, nrows, receive_delta, run);
+	program_execute(program, statement, receive_delta, run);
 	recompute_affected(run);
 	merge_end(run);
 }
@@ -638,8 +648,9 @@ void
 aggregate_run_full(DeltaProgram *program, Relation st, ApplyState *apply)
 {
 	MergeRun   *run = merge_begin(program, st, apply);
+	Statement	statement = {.key = {.kind = PLAN_FULL}};
 
 	run->full = true;
-	program_execute(program, PLAN_FULL, 0, 0, receive_state, run);
+	program_execute(program, &statement, receive_state, run);
 	merge_end(run);
 }

@@ -14,9 +14,13 @@
 #include "executor/spi.h"
 #include "nodes/execnodes.h"
 #include "sqlgen/sqlgen.h"
+#include "sqlgen/stage_sql.h"
 #include "utils/numeric.h"
 
-/* Sources that a refresh finds changed are a bit set of this type. */
+/*
+ * The inputs of a program are its sources and then its stages.  Those that a
+ * refresh finds changed are a bit set of this type.
+ */
 typedef uint64 SourceMask;
 #define MAX_SOURCES 64
 
@@ -49,15 +53,45 @@ typedef struct StateColumn
 
 typedef enum PlanKind
 {
-	PLAN_DELTA,					/* mask: changed sources */
-	PLAN_RECOMPUTE,				/* mask: group keys that are NULL */
-	PLAN_FULL
+	PLAN_DELTA,					/* of the top, or of a SUM stage */
+	PLAN_RECOMPUTE,				/* nulls: group keys that are NULL */
+	PLAN_FULL,
+	PLAN_REEVALUATE,			/* the result now of a query without a key */
+	/* steps of the rule for slices, see slice_sql.c */
+	PLAN_SLICE_KEYS,
+	PLAN_SLICE_LEFT,
+	PLAN_SLICE_OUTSIDE,
+	PLAN_SLICE_INPUT,
+	PLAN_SLICE_INPUT_DELTA,
+	PLAN_SLICE_RESULT
 } PlanKind;
+
+/* What makes a statement's text: equal keys, equal texts. */
+typedef struct StatementKey
+{
+	PlanKind	kind;
+	int			stage;			/* number, or 0 for the top */
+	int			step;			/* position of an input of the stage */
+	uint64		mask;			/* what has changed: of the program's inputs for
+								 * PLAN_DELTA, of the stage's own for slices */
+	uint64		nulls;			/* keys that are NULL in some row */
+} StatementKey;
+
+typedef struct Statement
+{
+	StatementKey key;
+	int64		rows;			/* delta rows that it reads */
+	int64		elements;		/* of its parameters, which are arrays */
+	int			nparams;
+	Oid		   *types;
+	Datum	   *values;
+	TupleDesc	desc;			/* a window whose columns, but w, its first
+								 * columns must fit; or NULL */
+} Statement;
 
 typedef struct SavedPlan
 {
-	PlanKind	kind;
-	uint64		mask;
+	StatementKey key;
 	SPIPlanPtr	plan;
 } SavedPlan;
 
@@ -70,13 +104,22 @@ struct DeltaProgram
 	bool		always_recompute;
 	bool		is_volatile;
 	List	   *sources;		/* of ProgramSource */
-	TupleDesc  *window_desc;	/* per source */
+	TupleDesc  *window_desc;	/* per input */
 	AttrNumber **window_attnums;
 	List	   *watched;		/* oids of all relations of the query, views too */
 	uint64		fingerprint;	/* of the query's meaning */
 	List	   *layout;			/* of LayoutColumn */
 	Identity	identity;
 	List	   *plans;			/* of SavedPlan */
+
+	/*
+	 * Results kept beside the stream table's own: for each of these stages a
+	 * program, which shares the sources, and a table.
+	 */
+	List	   *stored;			/* of Stage */
+	List	   *parts;			/* of DeltaProgram; NIL in a part itself */
+	char	   *table;			/* of a part: its table in pgtrickle_defs */
+	char	   *order;			/* of a part: the columns of an index, or NULL */
 
 	/* aggregated queries */
 	int			nstates;
@@ -93,14 +136,26 @@ struct DeltaProgram
 	ExprState **outputs;
 };
 
+/* One refresh: the deltas of all inputs. */
+typedef struct DeltaRun
+{
+	DeltaProgram *program;
+	MemoryContext context;		/* freed at the end of the run */
+	ChangeWindow *deltas;		/* per input */
+	SourceMask	changed;		/* whose delta is not empty */
+} DeltaRun;
+
 /* ---- op_join.c ---- */
 
+/* Inputs of the program that branches read. */
+extern SourceMask branches_inputs(const DeltaProgram *program, List *branches);
+
 /*
- * Append the delta of the core, as a query of columns c1, c2, ... and w, when
- * the masked sources have changed.
+ * Append the delta of a sum of branches, as a query of columns c1, c2, ... and
+ * w, when the masked inputs have changed.
  */
-extern void core_delta_sql(const DeltaProgram *program, SourceMask changed,
-						   StringInfo out);
+extern void branches_delta_sql(const DeltaProgram *program, List *branches,
+							   SourceMask changed, StringInfo out);
 /*
  * Append the core's new state, columns c1, c2, ...; if restricted, only rows
  * whose group keys are among the affected ones, with a column ord in front and
@@ -109,6 +164,84 @@ extern void core_delta_sql(const DeltaProgram *program, SourceMask changed,
  */
 extern void core_state_sql(const DeltaProgram *program, bool restricted,
 						   uint64 null_keys, StringInfo out);
+
+/* ---- term_keys.c ---- */
+
+/*
+ * Restrictions of a stage that is a factor of a term, by the deltas in it:
+ * deltas[i] is the input whose delta stands for factor i + 1, or -1.
+ */
+extern List *term_restrictions(const Branch *branch, List *equalities,
+							   const int *deltas, int scan);
+
+/* ---- stages.c ---- */
+
+/* Register the windows of the sources. */
+extern DeltaRun *run_begin(DeltaProgram *program, const ChangeWindow *windows);
+/* The run of a part: it sees what the whole has computed so far. */
+extern DeltaRun *run_begin_part(DeltaProgram *part, const DeltaRun *whole);
+/* From now on the delta of an input can be read, if there is one. */
+extern void run_publish(DeltaRun *run, int input);
+extern void run_end(DeltaRun *run);
+/* Compute and register the delta of every stage. */
+extern void run_stages(DeltaRun *run);
+extern int64 run_rows(const DeltaRun *run, SourceMask inputs);
+/* Inputs of the program that a stage reads itself. */
+extern SourceMask stage_reads(const DeltaProgram *program, const Stage *stage);
+/* Mask of sources to mask of inputs that may change with them. */
+extern SourceMask inputs_below(const DeltaProgram *program, SourceMask sources);
+
+/* ---- parts.c ---- */
+
+/* Compile what is kept beside the stream table of that number. */
+extern void parts_compile(DeltaProgram *program, const char *number);
+/* Bring the parts up to date, and publish what that changed. */
+extern void parts_run_delta(DeltaRun *run, Snapshot snapshot);
+extern void parts_run_full(DeltaProgram *program, Snapshot snapshot);
+
+/* ---- execute.c ---- */
+
+/*
+ * Apply the delta of the top of a program to its table, when its stages have
+ * been computed.  observer may be NULL.
+ */
+extern void run_top(DeltaRun *run, Relation rel, Snapshot snapshot,
+					ApplyObserver observer, void *arg, ApplyCounts *counts);
+
+/* ---- program.c ---- */
+
+/* Layout, states and windows of a program whose tree and identity are known. */
+extern void program_lay_out(DeltaProgram *program);
+
+/* ---- op_slice.c ---- */
+
+/* Fill the window with the delta of a PARTITION or LINEAR stage. */
+extern void slice_run_delta(DeltaRun *run, const Stage *stage,
+							ChangeWindow *window);
+
+/* ---- slice_sql.c ---- */
+
+/*
+ * A column of a slice that is restricted to an array of values, which is
+ * parameter i of the statements.
+ */
+typedef struct SliceKey
+{
+	int			input;			/* LINEAR: the changed input that it matches */
+	int			position;		/* of the stage's key, or of the input's pair */
+	Oid			opno;			/* column opno element */
+	Oid			collation;
+	Oid			element;
+} SliceKey;
+
+/* changed: bit i if input i of the stage has changed */
+extern List *slice_keys(const Stage *stage, uint64 changed);
+/* Does a change of an input that nothing restricts touch every row? */
+extern bool slice_is_whole(const Stage *stage, uint64 changed);
+/* Does the block read the stage behind its input i instead of a slice? */
+extern bool slice_reads_stage(const Stage *stage, uint64 changed, int i);
+extern void slice_sql(const DeltaProgram *program, const StatementKey *key,
+					  StringInfo out);
 
 /* ---- scale_units.c ---- */
 extern int	scale_of_units(Numeric units);
@@ -122,7 +255,7 @@ extern void aggregate_state_sql(const DeltaProgram *program, bool restricted,
 
 /* ---- agg_merge.c ---- */
 extern void aggregate_run_delta(DeltaProgram *program, Relation st,
-								SourceMask changed, int64 nrows,
+								const Statement *statement,
 								ApplyState *apply);
 extern void aggregate_run_full(DeltaProgram *program, Relation st,
 							   ApplyState *apply);
@@ -133,11 +266,11 @@ typedef void (*RowCallback) (TupleTableSlot *slot, void *arg);
 extern void program_delta_sql(const DeltaProgram *program, SourceMask changed,
 							  StringInfo out);
 /*
- * Run one of the program's statements and call back for each row.  rows is the
- * number of delta rows it reads: large ones get a plan of their own.
+ * Run one of the program's statements and call back for each row.  Those that
+ * read much get a plan of their own.
  */
-extern void program_execute(DeltaProgram *program, PlanKind kind, uint64 mask,
-							int64 rows, RowCallback callback, void *arg);
+extern void program_execute(DeltaProgram *program, const Statement *statement,
+							RowCallback callback, void *arg);
 
 /* Make a tuplestore visible to SQL under a name, until SPI_finish(). */
 extern void program_register(const char *name, TupleDesc desc,
@@ -151,5 +284,22 @@ program_source(const DeltaProgram *program, int i)
 
 /* Position of a relation among the program's sources. */
 extern int	program_source_index(const DeltaProgram *program, Oid relid);
+
+/* Position of a stage among the program's inputs. */
+extern int	stage_input_index(const DeltaProgram *program, const Stage *stage);
+/* The stage of that number. */
+extern const Stage *program_stage(const DeltaProgram *program, int number);
+
+/* Position of what a factor reads among the program's inputs, or -1. */
+extern int	factor_input(const DeltaProgram *program, const Factor *factor);
+
+static inline int
+program_ninputs(const DeltaProgram *program)
+{
+	return list_length(program->sources) + list_length(program->stored) +
+		list_length(program->tree->stages);
+}
+
+#define INPUT_BIT(input) (UINT64CONST(1) << (input))
 
 #endif							/* PGT_DELTA_H */

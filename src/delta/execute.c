@@ -46,17 +46,17 @@ receive_image(TupleTableSlot *slot, void *arg)
 }
 
 static void
-run_images(DeltaProgram *program, Relation st, PlanKind kind, uint64 mask,
-		   int64 rows, ApplyState *apply)
+run_images(DeltaProgram *program, Relation st, const Statement *statement,
+		   ApplyState *apply)
 {
 	ImageRun	run = {
 		.apply = apply,
 		.row = MakeSingleTupleTableSlot(RelationGetDescr(st), &TTSOpsVirtual),
 		.nvisible = list_length(program->tree->outputs),
-		.weighted = kind == PLAN_DELTA
+		.weighted = statement->key.kind != PLAN_FULL
 	};
 
-	program_execute(program, kind, mask, rows, receive_image, &run);
+	program_execute(program, statement, receive_image, &run);
 	ExecDropSingleTupleTableSlot(run.row);
 }
 
@@ -89,69 +89,114 @@ check_layout(const DeltaProgram *program, Relation st)
 				 errhint("Rebuild it with pgtrickle.create_or_replace_stream_table() or pgtrickle.alter_stream_table(), giving its query.")));
 }
 
-static SourceMask
-changed_sources(const DeltaProgram *program, const ChangeWindow *windows,
-				int64 *nrows)
+/* Does some branch have two factors that the mask says may have changed? */
+static bool
+branches_have_phantoms(const DeltaProgram *program, List *branches,
+					   SourceMask changed)
 {
-	SourceMask	mask = 0;
+	ListCell   *lb,
+			   *lf;
 
-	*nrows = 0;
-	for (int i = 0; i < list_length(program->sources); i++)
-		if (windows[i].nrows > 0)
+	foreach(lb, branches)
+	{
+		int			nchanged = 0;
+
+		foreach(lf, ((Branch *) lfirst(lb))->factors)
 		{
-			mask |= UINT64CONST(1) << i;
-			*nrows += windows[i].nrows;
+			int			input = factor_input(program, lfirst(lf));
+
+			if (input >= 0 && (changed & INPUT_BIT(input)) != 0)
+				nchanged++;
 		}
-	return mask;
+		if (nchanged > 1)
+			return true;
+	}
+	return false;
 }
 
 bool
 program_has_phantoms(const DeltaProgram *program, const ChangeWindow *windows)
 {
-	ListCell   *lb;
+	SourceMask	changed = 0;
+	ListCell   *lc;
 
-	foreach(lb, program->tree->branches)
+	for (int i = 0; i < list_length(program->sources); i++)
+		if (windows[i].nrows > 0)
+			changed |= INPUT_BIT(i);
+	changed = inputs_below(program, changed);
+
+	foreach(lc, program->tree->stages)
 	{
-		int			changed = 0;
-		ListCell   *lc;
+		const Stage *stage = lfirst(lc);
 
-		foreach(lc, ((Branch *) lfirst(lb))->relids)
-			if (windows[program_source_index(program, lfirst_oid(lc))].nrows > 0)
-				changed++;
-		if (changed > 1)
+		if (stage->rule == STAGE_SUM &&
+			branches_have_phantoms(program, stage->branches, changed))
 			return true;
 	}
-	return false;
+	return branches_have_phantoms(program, program->tree->branches, changed);
+}
+
+/*
+ * A query without a key: its delta is its result now less what is stored, so
+ * it is computed once.
+ */
+static void
+reevaluate(DeltaRun *run, Relation rel, ApplyState *apply)
+{
+	Statement	statement = {
+		.key = {.kind = PLAN_REEVALUATE},
+		.rows = run_rows(run, run->changed)
+	};
+
+	apply_stored_images(apply);
+	run_images(run->program, rel, &statement, apply);
+	apply_images_done(apply);
+}
+
+void
+run_top(DeltaRun *run, Relation rel, Snapshot snapshot, ApplyObserver observer,
+		void *arg, ApplyCounts *counts)
+{
+	DeltaProgram *program = run->program;
+	const Stage *reevaluated = tree_reevaluated(program->tree);
+	Statement	statement = {.key = {.kind = PLAN_DELTA}};
+	ApplyState *apply;
+
+	statement.key.mask = run->changed &
+		(reevaluated != NULL ? stage_reads(program, reevaluated) :
+		 branches_inputs(program, program->tree->branches));
+	if (statement.key.mask == 0)
+		return;
+	statement.rows = run_rows(run, statement.key.mask);
+	apply = apply_begin(rel, &program->identity, snapshot);
+	if (observer != NULL)
+		apply_observe(apply, observer, arg);
+	if (reevaluated != NULL)
+		reevaluate(run, rel, apply);
+	else if (program->tree->aggregated)
+		aggregate_run_delta(program, rel, &statement, apply);
+	else
+	{
+		run_images(program, rel, &statement, apply);
+		apply_images_done(apply);
+	}
+	apply_end(apply, counts);
 }
 
 void
 program_run_delta(DeltaProgram *program, Relation st, ChangeWindow *windows,
 				  Snapshot snapshot, ApplyCounts *counts)
 {
-	ApplyState *apply;
-	int64		nrows;
-	SourceMask	changed = changed_sources(program, windows, &nrows);
+	DeltaRun   *run;
 
 	Assert(program->reason == NULL);
 	check_layout(program, st);
-	if (changed == 0)
-		return;
 
-	for (int i = 0; i < list_length(program->sources); i++)
-		if (windows[i].nrows > 0)
-			program_register(psprintf(SQLGEN_DELTA_NAME, i + 1),
-							 program->window_desc[i], windows[i].rows,
-							 windows[i].nrows);
-
-	apply = apply_begin(st, &program->identity, snapshot);
-	if (program->tree->aggregated)
-		aggregate_run_delta(program, st, changed, nrows, apply);
-	else
-	{
-		run_images(program, st, PLAN_DELTA, changed, nrows, apply);
-		apply_images_done(apply);
-	}
-	apply_end(apply, counts);
+	run = run_begin(program, windows);
+	parts_run_delta(run, snapshot);
+	run_stages(run);
+	run_top(run, st, snapshot, NULL, NULL, counts);
+	run_end(run);
 }
 
 bool
@@ -161,8 +206,10 @@ program_run_full(DeltaProgram *program, Relation st, Snapshot snapshot,
 	bool		swap = st->rd_rel->relkind == RELKIND_RELATION &&
 		RelationGetNumberOfBlocks(st) == 0;
 	ApplyState *apply;
+	Statement	statement = {.key = {.kind = PLAN_FULL}};
 
 	check_layout(program, st);
+	parts_run_full(program, snapshot);
 	if (swap)
 		apply = apply_begin_swap(st, &program->identity, snapshot);
 	else
@@ -174,7 +221,7 @@ program_run_full(DeltaProgram *program, Relation st, Snapshot snapshot,
 	if (program->reason == NULL && program->tree->aggregated)
 		aggregate_run_full(program, st, apply);
 	else
-		run_images(program, st, PLAN_FULL, 0, 0, apply);
+		run_images(program, st, &statement, apply);
 	if (!swap)
 		apply_images_done(apply);
 	apply_end(apply, counts);

@@ -11,6 +11,7 @@
 #include "delta/delta.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
 
 static const char *
 column_name(const DeltaProgram *program, AttrNumber attno)
@@ -63,24 +64,124 @@ explain_state(const DeltaProgram *program, const StateColumn *state,
 }
 
 static void
-explain_branch(const DeltaProgram *program, const Branch *branch,
-			   StringInfo out)
+explain_factor(const Factor *factor, int scan, int indent, StringInfo out)
+{
+	appendStringInfoSpaces(out, indent);
+	if (factor->stage != NULL)
+		appendStringInfo(out, "Read s%d: stage %d, changes as computed for it\n",
+						 scan, factor->stage->number);
+	else if (factor->function != NULL)
+		appendStringInfo(out, "Function s%d: depends on the other factors only\n",
+						 scan);
+	else
+		appendStringInfo(out, "Scan s%d: %s, changes from its buffer\n", scan,
+						 sqlgen_relation(factor->relid));
+}
+
+static void
+explain_branch(const Branch *branch, int indent, StringInfo out)
 {
 	List	   *context = sqlgen_branch_context(branch, 0);
-	int			nscans = list_length(branch->relids);
+	int			nfactors = list_length(branch->factors);
 	int			scan = 0;
 	ListCell   *lc;
 
-	if (nscans == 1)
-		appendStringInfoString(out, "  Project and filter: linear, the delta of the scan passes through\n");
+	appendStringInfoSpaces(out, indent);
+	if (nfactors == 0)
+		appendStringInfoString(out, "A constant row: never changes\n");
+	else if (nfactors == 1)
+		appendStringInfoString(out, "Project and filter: linear, the delta of the scan passes through\n");
 	else
-		appendStringInfo(out, "  Inner join of %d: inclusion-exclusion over new states for up to three changed inputs, telescoped from four on\n",
-						 nscans);
+		appendStringInfo(out, "Inner join of %d: inclusion-exclusion over new states for up to three changed inputs, telescoped from four on\n",
+						 nfactors);
 	foreach(lc, branch->quals)
-		appendStringInfo(out, "    Condition: %s\n", sqlgen_expr(lfirst(lc), context));
-	foreach(lc, branch->relids)
-		appendStringInfo(out, "    Scan s%d: %s, changes from its buffer\n", ++scan,
-						 sqlgen_relation(lfirst_oid(lc)));
+	{
+		appendStringInfoSpaces(out, indent + 2);
+		appendStringInfo(out, "Condition: %s\n", sqlgen_expr(lfirst(lc), context));
+	}
+	foreach(lc, branch->factors)
+		explain_factor(lfirst(lc), ++scan, indent + 2, out);
+}
+
+static void
+explain_branches(List *branches, int indent, StringInfo out)
+{
+	ListCell   *lc;
+
+	if (list_length(branches) > 1)
+	{
+		appendStringInfoSpaces(out, indent);
+		appendStringInfo(out, "Union all of %d: linear, deltas add up\n",
+						 list_length(branches));
+	}
+	foreach(lc, branches)
+		explain_branch(lfirst(lc), indent, out);
+}
+
+static void
+explain_stage_input(const Stage *stage, int i, StringInfo out)
+{
+	const StageInput *input = stage_input_at(stage, i);
+	const char *separator = ", matched by ";
+	ListCell   *lc;
+
+	appendStringInfo(out, "    Input: stage %d", input->stage->number);
+	if (stage->rule == STAGE_PARTITION)
+		for (int key = 0; key < stage->nkeys; key++)
+			appendStringInfo(out, "%sc%d", key == 0 ? ", key " : ", ",
+							 input->keys[key]);
+	else
+		foreach(lc, input->pairs)
+		{
+			const StagePair *pair = lfirst(lc);
+
+			appendStringInfo(out, "%sc%d = c%d of stage %d", separator,
+							 pair->right, pair->left,
+							 stage_input_at(stage, 0)->stage->number);
+			separator = " and ";
+		}
+	appendStringInfoChar(out, '\n');
+}
+
+static void
+explain_stage(const Stage *stage, StringInfo out)
+{
+	appendStringInfo(out, "  Stage %d, %s: ", stage->number, stage->what);
+	switch (stage->rule)
+	{
+		case STAGE_SUM:
+			appendStringInfoString(out, "linear in each input\n");
+			explain_branches(stage->branches, 4, out);
+			return;
+		case STAGE_PARTITION:
+			appendStringInfoString(out, stage->nkeys > 0 ?
+								   "computed before and after for the keys that changed\n" :
+								   "computed before and after\n");
+			break;
+		case STAGE_LINEAR:
+			appendStringInfoString(out, "computed before and after for the rows of its first input that a change touches\n");
+			break;
+		case STAGE_STORED:
+			appendStringInfoString(out, "kept in a table of its own\n");
+			return;
+	}
+	for (int i = 0; i < list_length(stage->inputs); i++)
+		explain_stage_input(stage, i, out);
+}
+
+static void
+explain_stage_sql(const DeltaProgram *program, const Stage *stage,
+				  SourceMask all, StringInfo out)
+{
+	if (stage->rule == STAGE_SUM)
+	{
+		appendStringInfo(out, "Delta of stage %d:\n", stage->number);
+		branches_delta_sql(program, stage->branches, all, out);
+	}
+	else
+		appendStringInfo(out, "Query of stage %d:\n%s", stage->number,
+						 pg_get_querydef(copyObject(stage->query), false));
+	appendStringInfoChar(out, '\n');
 }
 
 static void
@@ -98,14 +199,14 @@ explain_differential(DeltaProgram *program, StringInfo out)
 		for (int i = 0; i < program->nstates; i++)
 			explain_state(program, &program->states[i], out);
 	}
-	if (list_length(tree->branches) > 1)
-		appendStringInfo(out, "  Union all of %d: linear, deltas add up\n",
-						 list_length(tree->branches));
-	foreach(lc, tree->branches)
-		explain_branch(program, lfirst(lc), out);
+	explain_branches(tree->branches, 2, out);
+	foreach(lc, tree->stages)
+		explain_stage(lfirst(lc), out);
 
-	for (int i = 0; i < list_length(program->sources); i++)
-		all |= UINT64CONST(1) << i;
+	for (int i = 0; i < program_ninputs(program); i++)
+		all |= INPUT_BIT(i);
+	foreach(lc, tree->stages)
+		explain_stage_sql(program, lfirst(lc), all, out);
 	appendStringInfoString(out, "Delta when every source has changed:\n");
 	program_delta_sql(program, all, out);
 	appendStringInfoChar(out, '\n');

@@ -253,7 +253,7 @@ aggregate_delta_sql(const DeltaProgram *program, SourceMask changed,
 	for (int i = 0; i < program->nstates; i++)
 		append_state_delta(program, &program->states[i], out);
 	appendStringInfoString(out, "\n FROM (");
-	core_delta_sql(program, changed, out);
+	branches_delta_sql(program, program->tree->branches, changed, out);
 	appendStringInfoString(out, ") d");
 	append_group_by(1, nkeys, out);
 }

@@ -3,8 +3,8 @@
  * op_join.c
  *	  Delta rule for a sum of select-project-join branches.
  *
- * For a branch J = pi sigma (R_1 x ... x R_n), let C be the set of its scans
- * whose source has changed.  R_i is the state now, dR_i what changed, so the
+ * For a branch J = pi sigma (R_1 x ... x R_n), let C be the set of its factors
+ * whose input has changed.  R_i is the state now, dR_i what changed, so the
  * state before was R_i - dR_i.  Since the product is linear in each factor,
  *
  *	dJ = J(R) - J(R - dR)
@@ -14,10 +14,11 @@
  * by multiplying out J(R - dR): the term of T has the sign (-1)^|T|, and the
  * empty T gives J(R) itself.  Only new states and deltas are read, and a row
  * of a term weighs the sign times the product of its deltas' weights.  The
- * rule is exact for any mix of inserts and deletes, for self-joins (each scan
- * is a factor of its own), cross joins, any predicate, and duplicates.
+ * rule is exact for any mix of inserts and deletes, for self-joins (each
+ * reference is a factor of its own), cross joins, any predicate, duplicates, and
+ * functions of other factors, which have no delta.
  *
- * There are 2^|C| - 1 terms.  From four changed scans on, the telescoped sum
+ * There are 2^|C| - 1 terms.  From four changed factors on, the telescoped sum
  * takes over, which has |C| terms but reads old states:
  *
  *	dJ = sum over i in C of
@@ -27,7 +28,8 @@
  * the sum only.  So nobody may look at a term's rows before all terms are in,
  * and an expression may fail on such a pair although the query never would.
  *
- * Reads:  the change windows and the tables, all at the refresh's snapshot.
+ * Reads:  the deltas, the tables, and what stages hold, all at the refresh's
+ *		   snapshot.
  * Locks:  none; the refresh holds AccessShareLock on every source.
  *
  *-------------------------------------------------------------------------
@@ -43,9 +45,9 @@
 
 typedef enum FactorState
 {
-	FACTOR_NEW,					/* the table now */
+	FACTOR_NEW,					/* the relation now */
 	FACTOR_DELTA,				/* what changed */
-	FACTOR_OLD					/* the table without what changed */
+	FACTOR_OLD					/* the relation without what changed */
 } FactorState;
 
 int
@@ -63,25 +65,88 @@ program_source_index(const DeltaProgram *program, Oid relid)
 	elog(ERROR, "relation %u is no source of the query", relid);
 }
 
-static void
-append_factor(const DeltaProgram *program, Oid relid, int scan,
-			  FactorState state, StringInfo out)
+int
+factor_input(const DeltaProgram *program, const Factor *factor)
 {
-	int			source = program_source_index(program, relid);
-	Bitmapset  *columns = program_source(program, source)->columns;
+	if (factor->stage != NULL)
+		return stage_input_index(program, factor->stage);
+	if (factor->function != NULL)
+		return -1;
+	return program_source_index(program, factor->relid);
+}
 
-	switch (state)
+SourceMask
+branches_inputs(const DeltaProgram *program, List *branches)
+{
+	SourceMask	mask = 0;
+	ListCell   *lb,
+			   *lf;
+
+	foreach(lb, branches)
+		foreach(lf, ((Branch *) lfirst(lb))->factors)
+		{
+			int			input = factor_input(program, lfirst(lf));
+
+			if (input >= 0)
+				mask |= INPUT_BIT(input);
+		}
+	return mask;
+}
+
+/* A branch while its terms are printed. */
+typedef struct TermContext
+{
+	const Branch *branch;
+	List	   *expressions;	/* to print expressions of the branch */
+	List	   *equalities;
+	int		   *inputs;			/* per factor, or -1 */
+} TermContext;
+
+static void
+append_old_stage(const Stage *stage, int input, int scan, List *restrictions,
+				 StringInfo out)
+{
+	int			ncolumns = list_length(stage->columns);
+
+	appendStringInfoString(out, "(SELECT 1 AS w");
+	sqlgen_columns(out, ncolumns, ", ");
+	appendStringInfoString(out, " FROM (");
+	stage_state_sql(stage, restrictions, out);
+	appendStringInfoString(out, ") q UNION ALL SELECT -w");
+	sqlgen_columns(out, ncolumns, ", ");
+	appendStringInfo(out, " FROM " SQLGEN_DELTA_NAME ") s%d", input + 1, scan);
+}
+
+static void
+append_factor(const TermContext *term, int scan, const FactorState *states,
+			  StringInfo out)
+{
+	const Branch *branch = term->branch;
+	const Factor *factor = list_nth(branch->factors, scan - 1);
+	int			input = term->inputs[scan - 1];
+	List	   *restrictions = NIL;
+
+	if (states[scan - 1] == FACTOR_DELTA)
 	{
-		case FACTOR_NEW:
-			sqlgen_table(out, relid, columns, scan);
-			break;
-		case FACTOR_DELTA:
-			sqlgen_delta(out, source + 1, scan);
-			break;
-		case FACTOR_OLD:
-			sqlgen_old_table(out, relid, columns, source + 1, scan);
-			break;
+		sqlgen_delta(out, input + 1, scan);
+		return;
 	}
+	if (factor->stage != NULL)
+	{
+		int			nfactors = list_length(branch->factors);
+		int		   *deltas = palloc(sizeof(int) * nfactors);
+
+		for (int i = 0; i < nfactors; i++)
+			deltas[i] = states[i] == FACTOR_DELTA ? term->inputs[i] : -1;
+		restrictions = term_restrictions(branch, term->equalities, deltas, scan);
+	}
+	if (states[scan - 1] == FACTOR_NEW)
+		factor_state_sql(branch, scan, restrictions, out);
+	else if (factor->stage != NULL)
+		append_old_stage(factor->stage, input, scan, restrictions, out);
+	else
+		sqlgen_old_table(out, factor->relid, sqlgen_used_columns(branch, scan),
+						 input + 1, scan);
 }
 
 static void
@@ -113,50 +178,46 @@ append_quals(List *quals, List *context, const char *keyword, StringInfo out)
 
 /* One term: SELECT targets, weight FROM factors WHERE quals. */
 static void
-append_term(const DeltaProgram *program, const Branch *branch,
-			const FactorState *states, int sign, StringInfo out)
+append_term(const TermContext *term, const FactorState *states, int sign,
+			StringInfo out)
 {
-	List	   *context = sqlgen_branch_context(branch, 0);
+	int			nfactors = list_length(term->branch->factors);
 	const char *times = "";
-	int			scan = 0;
-	ListCell   *lc;
 
 	if (out->len > 0)
 		appendStringInfoString(out, "\n  UNION ALL ");
 	appendStringInfoString(out, "SELECT ");
-	append_targets(branch, context, 0, out);
+	append_targets(term->branch, term->expressions, 0, out);
 
 	if (sign < 0)
 		appendStringInfoString(out, "-");
-	foreach(lc, branch->relids)
+	for (int scan = 1; scan <= nfactors; scan++)
 	{
-		if (states[scan++] == FACTOR_NEW)
+		if (states[scan - 1] == FACTOR_NEW)
 			continue;
 		appendStringInfo(out, "%ss%d.w", times, scan);
 		times = " * ";
 	}
 	appendStringInfoString(out, " AS w FROM ");
 
-	scan = 0;
-	foreach(lc, branch->relids)
+	for (int scan = 1; scan <= nfactors; scan++)
 	{
-		if (scan > 0)
+		if (scan > 1)
 			appendStringInfoString(out, ", ");
-		append_factor(program, lfirst_oid(lc), scan + 1, states[scan], out);
-		scan++;
+		append_factor(term, scan, states, out);
 	}
-	append_quals(branch->quals, context, " WHERE ", out);
+	append_quals(term->branch->quals, term->expressions, " WHERE ", out);
 }
 
 static void
-append_inclusion_exclusion(const DeltaProgram *program, const Branch *branch,
-						   const int *changed, int nchanged, StringInfo out)
+append_inclusion_exclusion(const TermContext *term, const int *changed,
+						   int nchanged, StringInfo out)
 {
-	int			nscans = list_length(branch->relids);
+	int			nfactors = list_length(term->branch->factors);
 
 	for (int subset = 1; subset < (1 << nchanged); subset++)
 	{
-		FactorState *states = palloc0(sizeof(FactorState) * nscans);
+		FactorState *states = palloc0(sizeof(FactorState) * nfactors);
 		int			size = 0;
 
 		for (int i = 0; i < nchanged; i++)
@@ -165,55 +226,65 @@ append_inclusion_exclusion(const DeltaProgram *program, const Branch *branch,
 				states[changed[i]] = FACTOR_DELTA;
 				size++;
 			}
-		append_term(program, branch, states, size % 2 == 1 ? 1 : -1, out);
+		append_term(term, states, size % 2 == 1 ? 1 : -1, out);
 	}
 }
 
 static void
-append_telescope(const DeltaProgram *program, const Branch *branch,
-				 const int *changed, int nchanged, StringInfo out)
+append_telescope(const TermContext *term, const int *changed, int nchanged,
+				 StringInfo out)
 {
-	int			nscans = list_length(branch->relids);
+	int			nfactors = list_length(term->branch->factors);
 
 	for (int i = 0; i < nchanged; i++)
 	{
-		FactorState *states = palloc0(sizeof(FactorState) * nscans);
+		FactorState *states = palloc0(sizeof(FactorState) * nfactors);
 
 		states[changed[i]] = FACTOR_DELTA;
 		for (int j = i + 1; j < nchanged; j++)
 			states[changed[j]] = FACTOR_OLD;
-		append_term(program, branch, states, 1, out);
+		append_term(term, states, 1, out);
 	}
 }
 
+static void
+append_branch_delta(const DeltaProgram *program, const Branch *branch,
+					SourceMask mask, StringInfo out)
+{
+	int			nfactors = list_length(branch->factors);
+	int		   *changed = palloc(sizeof(int) * (nfactors + 1));
+	int			nchanged = 0;
+	TermContext term = {
+		.branch = branch,
+		.expressions = sqlgen_branch_context(branch, 0),
+		.equalities = branch_equalities(branch),
+		.inputs = palloc(sizeof(int) * (nfactors + 1))
+	};
+
+	for (int i = 0; i < nfactors; i++)
+	{
+		int			input = factor_input(program, list_nth(branch->factors, i));
+
+		term.inputs[i] = input;
+		if (input >= 0 && (mask & INPUT_BIT(input)))
+			changed[nchanged++] = i;
+	}
+	if (nchanged <= MAX_INCLUSION_EXCLUSION)
+		append_inclusion_exclusion(&term, changed, nchanged, out);
+	else
+		append_telescope(&term, changed, nchanged, out);
+}
+
 void
-core_delta_sql(const DeltaProgram *program, SourceMask mask, StringInfo out)
+branches_delta_sql(const DeltaProgram *program, List *branches,
+				   SourceMask mask, StringInfo out)
 {
 	StringInfoData terms;
-	ListCell   *lb;
+	ListCell   *lc;
 
 	initStringInfo(&terms);
-	foreach(lb, program->tree->branches)
-	{
-		Branch	   *branch = lfirst(lb);
-		int		   *changed = palloc(sizeof(int) * list_length(branch->relids));
-		int			nchanged = 0;
-		int			scan = 0;
-		ListCell   *lc;
-
-		foreach(lc, branch->relids)
-		{
-			int			source = program_source_index(program, lfirst_oid(lc));
-
-			if (mask & (UINT64CONST(1) << source))
-				changed[nchanged++] = scan;
-			scan++;
-		}
-		if (nchanged <= MAX_INCLUSION_EXCLUSION)
-			append_inclusion_exclusion(program, branch, changed, nchanged, &terms);
-		else
-			append_telescope(program, branch, changed, nchanged, &terms);
-	}
+	foreach(lc, branches)
+		append_branch_delta(program, lfirst(lc), mask, &terms);
 	appendBinaryStringInfo(out, terms.data, terms.len);
 }
 
@@ -235,63 +306,117 @@ key_condition(const DeltaProgram *program, const Branch *branch, int key,
 		test->location = -1;
 		return (Node *) test;
 	}
-	affected = makeVar(list_length(branch->relids) + 1, key + 2, exprType(expr),
+	affected = makeVar(list_length(branch->factors) + 1, key + 2, exprType(expr),
 					   exprTypmod(expr), exprCollation(expr), 0);
 	return (Node *) make_opclause(program->identity.eqops[key], BOOLOID, false,
 								  (Expr *) expr, (Expr *) affected, InvalidOid,
 								  program->identity.collations[key]);
 }
 
+/*
+ * The keys as the affected relation spells them, but those whose spelling is
+ * determined.
+ */
+static void
+append_affected_keys(const DeltaProgram *program, const Branch *branch,
+					 List *context, StringInfo out)
+{
+	appendStringInfoString(out, "a.ord, ");
+	for (int key = 0; key < program->tree->nkeys; key++)
+		if (program->fresh_keys & (UINT64CONST(1) << key))
+			appendStringInfo(out, "%s AS c%d, ",
+							 sqlgen_expr(list_nth(branch->targets, key), context),
+							 key + 1);
+		else
+			appendStringInfo(out, "a.c%d AS c%d, ", key + 1, key + 1);
+}
+
+static void
+append_affected_conditions(const DeltaProgram *program, const Branch *branch,
+						   List *context, uint64 null_keys,
+						   const char *keyword, StringInfo out)
+{
+	for (int key = 0; key < program->tree->nkeys; key++)
+	{
+		bool		is_null = (null_keys & (UINT64CONST(1) << key)) != 0;
+
+		append_quals(list_make1(key_condition(program, branch, key, is_null)),
+					 context, keyword, out);
+		keyword = " AND ";
+	}
+}
+
+/* Restrictions of the stages that a branch reads to the affected keys. */
+static List **
+affected_restrictions(const DeltaProgram *program, const Branch *branch,
+					  uint64 null_keys)
+{
+	List	  **pushed = palloc0(sizeof(List *) * (list_length(branch->factors) + 1));
+	List	   *equalities = branch_equalities(branch);
+
+	for (int key = 0; key < program->tree->nkeys; key++)
+	{
+		Var		   *var = (Var *) strip_relabels(list_nth(branch->targets, key));
+		Restriction r = {
+			.opno = program->identity.eqops[key],
+			.collation = program->identity.collations[key]
+		};
+
+		if ((null_keys & (UINT64CONST(1) << key)) != 0 || !IsA(var, Var) ||
+			!restriction_fits(r.opno, var->vartype))
+			continue;
+		r.set = restriction_values(r.opno, exprType(list_nth(branch->targets, key)),
+								   key + 1, SQLGEN_AFFECTED_NAME);
+		branch_restrict(branch, equalities, var->varno, var->varattno, &r, pushed);
+	}
+	return pushed;
+}
+
+static void
+append_branch_state(const DeltaProgram *program, const Branch *branch,
+					bool restricted, uint64 null_keys, StringInfo out)
+{
+	int			nkeys = restricted ? program->tree->nkeys : 0;
+	int			nfactors = list_length(branch->factors);
+	List	   *context = sqlgen_branch_context(branch, nkeys);
+	List	  **pushed = NULL;
+	const char *separator = " FROM ";
+
+	appendStringInfoString(out, "SELECT ");
+	if (restricted)
+	{
+		append_affected_keys(program, branch, context, out);
+		pushed = affected_restrictions(program, branch, null_keys);
+	}
+	append_targets(branch, context, nkeys, out);
+	appendStringInfoString(out, "1 AS w");
+
+	for (int scan = 1; scan <= nfactors; scan++)
+	{
+		appendStringInfoString(out, separator);
+		factor_state_sql(branch, scan, pushed ? pushed[scan - 1] : NIL, out);
+		separator = ", ";
+	}
+	if (restricted)
+		appendStringInfo(out, "%s" SQLGEN_AFFECTED_NAME " a", separator);
+
+	append_quals(branch->quals, context, " WHERE ", out);
+	if (restricted)
+		append_affected_conditions(program, branch, context, null_keys,
+								   branch->quals != NIL ? " AND " : " WHERE ", out);
+}
+
 void
 core_state_sql(const DeltaProgram *program, bool restricted, uint64 null_keys,
 			   StringInfo out)
 {
-	int			nkeys = restricted ? program->tree->nkeys : 0;
-	ListCell   *lb;
-	bool		first = true;
+	const char *separator = "";
+	ListCell   *lc;
 
-	foreach(lb, program->tree->branches)
+	foreach(lc, program->tree->branches)
 	{
-		Branch	   *branch = lfirst(lb);
-		List	   *context = sqlgen_branch_context(branch, nkeys);
-		int			scan = 0;
-		const char *keyword = " WHERE ";
-		ListCell   *lc;
-
-		appendStringInfoString(out, first ? "SELECT " : "\n  UNION ALL SELECT ");
-		first = false;
-		if (restricted)
-			appendStringInfoString(out, "a.ord, ");
-		for (int key = 0; key < nkeys; key++)
-			if (program->fresh_keys & (UINT64CONST(1) << key))
-				appendStringInfo(out, "%s AS c%d, ",
-								 sqlgen_expr(list_nth(branch->targets, key), context),
-								 key + 1);
-			else
-				appendStringInfo(out, "a.c%d AS c%d, ", key + 1, key + 1);
-		append_targets(branch, context, nkeys, out);
-		appendStringInfoString(out, "1 AS w FROM ");
-
-		foreach(lc, branch->relids)
-		{
-			if (scan > 0)
-				appendStringInfoString(out, ", ");
-			append_factor(program, lfirst_oid(lc), ++scan, FACTOR_NEW, out);
-		}
-		if (restricted)
-			appendStringInfoString(out, ", " SQLGEN_AFFECTED_NAME " a");
-		if (branch->quals != NIL)
-		{
-			append_quals(branch->quals, context, keyword, out);
-			keyword = " AND ";
-		}
-		for (int key = 0; key < nkeys; key++)
-		{
-			bool		is_null = (null_keys & (UINT64CONST(1) << key)) != 0;
-
-			append_quals(list_make1(key_condition(program, branch, key, is_null)),
-						 context, keyword, out);
-			keyword = " AND ";
-		}
+		appendStringInfoString(out, separator);
+		append_branch_state(program, lfirst(lc), restricted, null_keys, out);
+		separator = "\n  UNION ALL ";
 	}
 }

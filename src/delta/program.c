@@ -359,24 +359,6 @@ column_of_state(const DeltaProgram *program, int state)
 	return 0;
 }
 
-/* Are equal values of the type always the same bytes? */
-static bool
-equality_is_image(Oid type, Oid collation)
-{
-	Oid			opclass = GetDefaultOpClass(type, BTREE_AM_OID);
-	Oid			opfamily,
-				opcintype,
-				proc;
-
-	if (!OidIsValid(opclass) ||
-		!get_opclass_opfamily_and_input_type(opclass, &opfamily, &opcintype))
-		return false;
-	proc = get_opfamily_proc(opfamily, opcintype, opcintype, BTEQUALIMAGE_PROC);
-	return OidIsValid(proc) &&
-		DatumGetBool(OidFunctionCall1Coll(proc, collation,
-										  ObjectIdGetDatum(opcintype)));
-}
-
 static void
 find_fresh_keys(DeltaProgram *program)
 {
@@ -477,6 +459,59 @@ describe_window(DeltaProgram *program, int i)
 	relation_close(rel, NoLock);
 }
 
+/* (w, columns) of a stage */
+static TupleDesc
+describe_stage(const Stage *stage)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(list_length(stage->columns) + 1);
+	int			column = 1;
+	ListCell   *lc;
+
+	TupleDescInitEntry(desc, 1, "w", INT4OID, -1, 0);
+	foreach(lc, stage->columns)
+	{
+		OutputColumn *output = lfirst(lc);
+		char		name[NAMEDATALEN];
+
+		snprintf(name, sizeof(name), "c%d", column);
+		TupleDescInitEntry(desc, ++column, name, output->type, output->typmod, 0);
+		TupleDescInitEntryCollation(desc, column, output->collation);
+	}
+	return desc;
+}
+
+static void
+describe_inputs(DeltaProgram *program)
+{
+	int			nsources = list_length(program->sources);
+	ListCell   *lc;
+
+	program->window_desc = palloc0(sizeof(TupleDesc) * (program_ninputs(program) + 1));
+	program->window_attnums = palloc0(sizeof(AttrNumber *) * (nsources + 1));
+	for (int i = 0; i < nsources; i++)
+		describe_window(program, i);
+	if (program->reason != NULL)
+		return;
+	foreach(lc, program->stored)
+		program->window_desc[stage_input_index(program, lfirst(lc))] =
+			describe_stage(lfirst(lc));
+	foreach(lc, program->tree->stages)
+		program->window_desc[stage_input_index(program, lfirst(lc))] =
+			describe_stage(lfirst(lc));
+}
+
+void
+program_lay_out(DeltaProgram *program)
+{
+	if (program->reason == NULL && program->tree->aggregated)
+	{
+		aggregate_plan_states(program);
+		find_fresh_keys(program);
+	}
+	lay_out(program);
+	describe_inputs(program);
+}
+
 /* ---- compile ---- */
 
 static void
@@ -499,8 +534,9 @@ decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
 		program->reason = analyze_mutable_reason((Node *) original);
 	if (program->reason == NULL && program->always_recompute)
 		program->reason = "its result can change without a change of its sources";
-	if (program->reason == NULL && list_length(program->sources) > MAX_SOURCES)
-		program->reason = psprintf("it reads more than %d tables", MAX_SOURCES);
+	if (program->reason == NULL && program_ninputs(program) > MAX_SOURCES)
+		program->reason = psprintf("it has more than %d tables and subqueries",
+								   MAX_SOURCES);
 	if (program->reason == NULL && program->tree->nkeys > MAX_SOURCES)
 		program->reason = psprintf("it has more than %d group keys", MAX_SOURCES);
 	if (program->reason == NULL &&
@@ -513,6 +549,17 @@ decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
 	}
 }
 
+/* "12" of pgtrickle_defs.def_12, or of def_12_new, which will be that. */
+static char *
+definition_number(Oid defview)
+{
+	char	   *name = get_rel_name(defview);
+	char	   *number = pstrdup(name + strcspn(name, "0123456789"));
+
+	number[strspn(number, "0123456789")] = '\0';
+	return number;
+}
+
 DeltaProgram *
 program_compile(Oid defview)
 {
@@ -520,7 +567,6 @@ program_compile(Oid defview)
 	SourceWalk	walk = {.program = program};
 	Query	   *query = rewritten_query(defview);
 	Query	   *original = copyObject(query);
-	int			nsources;
 	ListCell   *lc;
 
 	program->context = CurrentMemoryContext;
@@ -531,6 +577,7 @@ program_compile(Oid defview)
 	program->fingerprint = query_fingerprint(original);
 
 	program->tree = analyze_query(query);
+	program->stored = program->tree->stored;
 	decide_rule(program, original, &walk);
 	if (program->always_recompute)
 		foreach(lc, program->sources)
@@ -541,18 +588,9 @@ program_compile(Oid defview)
 				source->uncapturable = "the query is recomputed at every refresh";
 		}
 
-	if (program->reason == NULL && program->tree->aggregated)
-	{
-		aggregate_plan_states(program);
-		find_fresh_keys(program);
-	}
-	lay_out(program);
-
-	nsources = list_length(program->sources);
-	program->window_desc = palloc0(sizeof(TupleDesc) * (nsources + 1));
-	program->window_attnums = palloc0(sizeof(AttrNumber *) * (nsources + 1));
-	for (int i = 0; i < nsources; i++)
-		describe_window(program, i);
+	if (program->reason == NULL)
+		parts_compile(program, definition_number(defview));
+	program_lay_out(program);
 	return program;
 }
 
@@ -612,6 +650,24 @@ program_needs_unit_weights(const DeltaProgram *program)
 	return program->unit_weights;
 }
 
+List *
+program_parts(const DeltaProgram *program)
+{
+	return program->parts;
+}
+
+const char *
+program_part_table(const DeltaProgram *part)
+{
+	return part->table;
+}
+
+const char *
+program_part_order(const DeltaProgram *part)
+{
+	return part->order;
+}
+
 TupleDesc
 program_window_desc(const DeltaProgram *program, int source,
 					const AttrNumber **attnums)
@@ -624,6 +680,9 @@ void
 program_free(DeltaProgram *program)
 {
 	ListCell   *lc;
+
+	foreach(lc, program->parts)
+		program_free(lfirst(lc));
 
 	foreach(lc, program->plans)
 		SPI_freeplan(((SavedPlan *) lfirst(lc))->plan);

@@ -86,6 +86,15 @@ extern uint64 program_fingerprint(const DeltaProgram *program);
 extern bool program_has_phantoms(const DeltaProgram *program,
 								 const ChangeWindow *windows);
 
+/*
+ * Results that are kept beside the stream table's own, each a program with a
+ * table in pgtrickle_defs; of DeltaProgram.  The columns by which the table
+ * wants an index, as SQL, or NULL.
+ */
+extern List *program_parts(const DeltaProgram *program);
+extern const char *program_part_table(const DeltaProgram *part);
+extern const char *program_part_order(const DeltaProgram *part);
+
 /* Drop the kept plans; the memory goes with its context. */
 extern void program_free(DeltaProgram *program);
 

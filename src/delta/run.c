@@ -9,6 +9,9 @@
  * planner sees is fixed at preparation, so small deltas share one plan made
  * for ten rows, and large ones are planned each time for what they are.
  *
+ * Likewise arrays: a small one is a parameter of a kept plan, a large one is
+ * planned with, as a constant, because only then the executor hashes it.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -20,10 +23,13 @@
 #include "utils/queryenvironment.h"
 
 #define TINY_ROWS 10
+/* Array elements that comparing one after the other is still cheap for. */
+#define TINY_ELEMENTS 64
 
 typedef struct RowReceiver
 {
 	DestReceiver pub;
+	const Statement *statement;
 	RowCallback callback;
 	void	   *arg;
 } RowReceiver;
@@ -37,9 +43,23 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
 	return true;
 }
 
+/* The text was made to yield the columns of a stage: did it? */
 static void
 receive_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
+	const Statement *statement = ((RowReceiver *) self)->statement;
+	TupleDesc	expected = statement->desc;
+
+	if (expected == NULL)
+		return;
+	if (desc->natts < expected->natts - 1)
+		elog(ERROR, "stage %d has %d columns instead of %d",
+			 statement->key.stage, desc->natts, expected->natts - 1);
+	for (int i = 1; i < expected->natts; i++)
+		if (TupleDescAttr(desc, i - 1)->atttypid != TupleDescAttr(expected, i)->atttypid)
+			elog(ERROR, "column %d of stage %d has type %u instead of %u", i,
+				 statement->key.stage, TupleDescAttr(desc, i - 1)->atttypid,
+				 TupleDescAttr(expected, i)->atttypid);
 }
 
 static void
@@ -53,6 +73,15 @@ is_bulk(int64 rows)
 	if (pgt_debug_plan == DEBUG_PLAN_TINY)
 		return false;
 	return pgt_debug_plan == DEBUG_PLAN_BULK || rows > BULK_ROWS;
+}
+
+static bool
+is_tiny(const Statement *statement)
+{
+	if (statement->key.kind == PLAN_FULL || is_bulk(statement->rows))
+		return false;
+	return statement->elements <= TINY_ELEMENTS ||
+		pgt_debug_plan == DEBUG_PLAN_TINY;
 }
 
 void
@@ -75,23 +104,48 @@ program_register(const char *name, TupleDesc desc, Tuplestorestate *rows,
 }
 
 static void
-plan_sql(const DeltaProgram *program, PlanKind kind, uint64 mask,
-		 StringInfo out)
+stage_delta_sql(const DeltaProgram *program, const StatementKey *key,
+				StringInfo out)
 {
-	switch (kind)
+	const Stage *stage = program_stage(program, key->stage);
+
+	branches_delta_sql(program, stage->branches, key->mask, out);
+}
+
+static void
+statement_sql(const DeltaProgram *program, const StatementKey *key,
+			  StringInfo out)
+{
+	switch (key->kind)
 	{
 		case PLAN_DELTA:
-			program_delta_sql(program, mask, out);
+			if (key->stage == 0)
+				program_delta_sql(program, key->mask, out);
+			else
+				stage_delta_sql(program, key, out);
 			break;
 		case PLAN_RECOMPUTE:
-			aggregate_state_sql(program, program->tree->nkeys > 0, mask, out);
+			aggregate_state_sql(program, program->tree->nkeys > 0, key->nulls, out);
+			break;
+		case PLAN_REEVALUATE:
+			core_state_sql(program, false, 0, out);
 			break;
 		case PLAN_FULL:
 			if (program->reason == NULL && program->tree->aggregated)
 				aggregate_state_sql(program, false, 0, out);
+			else if (program->table != NULL || program->parts != NIL)
+				core_state_sql(program, false, 0, out);
 			else
 				appendStringInfo(out, "SELECT * FROM %s",
 								 sqlgen_relation(program->defview));
+			break;
+		case PLAN_SLICE_KEYS:
+		case PLAN_SLICE_LEFT:
+		case PLAN_SLICE_OUTSIDE:
+		case PLAN_SLICE_INPUT:
+		case PLAN_SLICE_INPUT_DELTA:
+		case PLAN_SLICE_RESULT:
+			slice_sql(program, key, out);
 			break;
 	}
 }
@@ -103,7 +157,7 @@ program_delta_sql(const DeltaProgram *program, SourceMask changed,
 	if (program->tree->aggregated)
 		aggregate_delta_sql(program, changed, out);
 	else
-		core_delta_sql(program, changed, out);
+		branches_delta_sql(program, program->tree->branches, changed, out);
 }
 
 /*
@@ -111,13 +165,16 @@ program_delta_sql(const DeltaProgram *program, SourceMask changed,
  * come in that order: so they visit each page of index and table once.
  */
 static void
-append_key_order(const DeltaProgram *program, PlanKind kind, StringInfo out)
+append_key_order(const DeltaProgram *program, const StatementKey *statement,
+				 StringInfo out)
 {
 	bool		aggregated = program->reason == NULL && program->tree->aggregated;
 	const char *separator = "\n ORDER BY ";
 
-	if (program->identity.kind != IDENTITY_KEY ||
-		(kind == PLAN_DELTA && !aggregated))
+	if (statement->stage != 0 || program->identity.kind != IDENTITY_KEY)
+		return;
+	if (statement->kind != PLAN_FULL &&
+		(statement->kind != PLAN_DELTA || !aggregated))
 		return;
 	for (int key = 0; key < program->identity.nkeys; key++)
 	{
@@ -128,16 +185,17 @@ append_key_order(const DeltaProgram *program, PlanKind kind, StringInfo out)
 }
 
 static SPIPlanPtr
-prepare(DeltaProgram *program, PlanKind kind, uint64 mask, bool bulk)
+prepare(DeltaProgram *program, const Statement *statement, bool tiny)
 {
 	StringInfoData sql;
 	SPIPlanPtr	plan;
 
 	initStringInfo(&sql);
-	plan_sql(program, kind, mask, &sql);
-	if (kind == PLAN_FULL || (kind == PLAN_DELTA && bulk))
-		append_key_order(program, kind, &sql);
-	plan = SPI_prepare(sql.data, 0, NULL);
+	statement_sql(program, &statement->key, &sql);
+	if (!tiny)
+		append_key_order(program, &statement->key, &sql);
+	plan = SPI_prepare_cursor(sql.data, statement->nparams, statement->types,
+							  tiny ? CURSOR_OPT_GENERIC_PLAN : CURSOR_OPT_CUSTOM_PLAN);
 	if (plan == NULL)
 		elog(ERROR, "could not prepare \"%s\": %s", sql.data,
 			 SPI_result_code_string(SPI_result));
@@ -145,8 +203,15 @@ prepare(DeltaProgram *program, PlanKind kind, uint64 mask, bool bulk)
 	return plan;
 }
 
+static bool
+same_key(const StatementKey *a, const StatementKey *b)
+{
+	return a->kind == b->kind && a->stage == b->stage && a->step == b->step &&
+		a->mask == b->mask && a->nulls == b->nulls;
+}
+
 static SPIPlanPtr
-saved_plan(DeltaProgram *program, PlanKind kind, uint64 mask)
+saved_plan(DeltaProgram *program, const Statement *statement)
 {
 	ListCell   *lc;
 	MemoryContext old;
@@ -156,29 +221,46 @@ saved_plan(DeltaProgram *program, PlanKind kind, uint64 mask)
 	foreach(lc, program->plans)
 	{
 		saved = lfirst(lc);
-		if (saved->kind == kind && saved->mask == mask)
+		if (same_key(&saved->key, &statement->key))
 			return saved->plan;
 	}
 
-	plan = prepare(program, kind, mask, false);
+	plan = prepare(program, statement, true);
 	SPI_keepplan(plan);
 	old = MemoryContextSwitchTo(program->context);
 	saved = palloc(sizeof(SavedPlan));
-	saved->kind = kind;
-	saved->mask = mask;
+	saved->key = statement->key;
 	saved->plan = plan;
 	program->plans = lappend(program->plans, saved);
 	MemoryContextSwitchTo(old);
 	return plan;
 }
 
+static ParamListInfo
+statement_params(const Statement *statement)
+{
+	ParamListInfo params;
+
+	if (statement->nparams == 0)
+		return NULL;
+	params = makeParamList(statement->nparams);
+	for (int i = 0; i < statement->nparams; i++)
+	{
+		params->params[i].value = statement->values[i];
+		params->params[i].isnull = false;
+		params->params[i].pflags = PARAM_FLAG_CONST;
+		params->params[i].ptype = statement->types[i];
+	}
+	return params;
+}
+
 void
-program_execute(DeltaProgram *program, PlanKind kind, uint64 mask, int64 rows,
+program_execute(DeltaProgram *program, const Statement *statement,
 				RowCallback callback, void *arg)
 {
-	bool		keep = kind != PLAN_FULL && !is_bulk(rows);
-	SPIPlanPtr	plan = keep ? saved_plan(program, kind, mask) :
-		prepare(program, kind, mask, is_bulk(rows));
+	bool		tiny = is_tiny(statement);
+	SPIPlanPtr	plan = tiny ? saved_plan(program, statement) :
+		prepare(program, statement, false);
 	RowReceiver receiver = {
 		.pub = {
 			.receiveSlot = receive_row,
@@ -187,6 +269,7 @@ program_execute(DeltaProgram *program, PlanKind kind, uint64 mask, int64 rows,
 			.rDestroy = receive_nothing,
 			.mydest = DestNone
 		},
+		.statement = statement,
 		.callback = callback,
 		.arg = arg
 	};
@@ -195,11 +278,12 @@ program_execute(DeltaProgram *program, PlanKind kind, uint64 mask, int64 rows,
 
 	/* read_only: every statement runs under the refresh's snapshot */
 	options.read_only = true;
+	options.params = statement_params(statement);
 	options.dest = &receiver.pub;
 	rc = SPI_execute_plan_extended(plan, &options);
 	if (rc < 0)
 		elog(ERROR, "could not run a statement of a refresh: %s",
 			 SPI_result_code_string(rc));
-	if (!keep)
+	if (!tiny)
 		SPI_freeplan(plan);
 }

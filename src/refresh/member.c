@@ -22,6 +22,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "refresh/member.h"
+#include "refresh/storage.h"
 #include "storage/lmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -124,6 +125,12 @@ member_load(Refresh *r)
 	problem = tracking_problem(r);
 	if (problem != NULL)
 		repair_tracking(r, problem);
+	if (storage_ensure_parts(r->program, r->st->relid, r->owner))
+	{
+		r->action = ACTION_REINITIALIZE;
+		if (r->reason == NULL)
+			r->reason = "an auxiliary table of it was missing";
+	}
 	return true;
 }
 
@@ -376,8 +383,9 @@ run_delta(Refresh *r)
 	PG_TRY();
 	{
 		SPI_connect();
-		PushActiveSnapshot(r->snapshot);
-		program_run_delta(r->program, r->rel, r->windows, r->snapshot, &r->counts);
+		PushCopiedSnapshot(r->snapshot);
+		program_run_delta(r->program, r->rel, r->windows, GetActiveSnapshot(),
+						  &r->counts);
 		PopActiveSnapshot();
 		SPI_finish();
 		ReleaseCurrentSubTransaction();

@@ -12,9 +12,12 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/sysattr.h"
 #include "catalog/pg_class.h"
 #include "nodes/makefuncs.h"
 #include "nodes/plannodes.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_relation.h"
 #include "sqlgen/sqlgen.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -26,10 +29,19 @@ named_rte(const char *name, List *colnames)
 {
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
 
-	rte->rtekind = RTE_NAMEDTUPLESTORE;
+	rte->rtekind = RTE_CTE;
+	rte->ctename = pstrdup(name);
 	rte->alias = rte->eref = makeAlias(name, colnames);
 	rte->inFromCl = true;
 	return rte;
+}
+
+static List *
+numbered_names(List *names, int n)
+{
+	for (int i = 1; i <= n; i++)
+		names = lappend(names, makeString(psprintf("c%d", i)));
+	return names;
 }
 
 static int
@@ -45,6 +57,36 @@ relation_natts(Oid relid)
 	return natts;
 }
 
+/* Vars for the columns of a function factor, NULL for what was dropped. */
+static List *
+function_columns(RangeTblEntry *function, int scan)
+{
+	List	   *names;
+	List	   *columns;
+
+	expandRTE(function, scan, 0, VAR_RETURNING_DEFAULT, -1, true,
+			  &names, &columns);
+	return columns;
+}
+
+static int
+factor_natts(const Factor *factor)
+{
+	if (factor->stage != NULL)
+		return list_length(factor->stage->columns);
+	if (factor->function != NULL)
+		return list_length(function_columns(factor->function, 1));
+	return relation_natts(factor->relid);
+}
+
+/* What a factor is to somebody who prints references to it. */
+static RangeTblEntry *
+factor_rte(const Factor *factor, int scan)
+{
+	return named_rte(psprintf("s%d", scan),
+					 numbered_names(NIL, factor_natts(factor)));
+}
+
 List *
 sqlgen_branch_context(const Branch *branch, int nkeys)
 {
@@ -53,24 +95,18 @@ sqlgen_branch_context(const Branch *branch, int nkeys)
 	int			scan = 0;
 	ListCell   *lc;
 
-	foreach(lc, branch->relids)
+	foreach(lc, branch->factors)
 	{
-		char	   *name = psprintf("s%d", ++scan);
-		int			natts = relation_natts(lfirst_oid(lc));
-		List	   *colnames = NIL;
-
-		for (int attno = 1; attno <= natts; attno++)
-			colnames = lappend(colnames, makeString(psprintf("c%d", attno)));
-		stmt->rtable = lappend(stmt->rtable, named_rte(name, colnames));
-		names = lappend(names, name);
+		scan++;
+		stmt->rtable = lappend(stmt->rtable, factor_rte(lfirst(lc), scan));
+		names = lappend(names, psprintf("s%d", scan));
 	}
 	if (nkeys > 0)
 	{
 		List	   *colnames = list_make1(makeString("ord"));
 
-		for (int key = 1; key <= nkeys; key++)
-			colnames = lappend(colnames, makeString(psprintf("c%d", key)));
-		stmt->rtable = lappend(stmt->rtable, named_rte("a", colnames));
+		stmt->rtable = lappend(stmt->rtable,
+							   named_rte("a", numbered_names(colnames, nkeys)));
 		names = lappend(names, "a");
 	}
 	return deparse_context_for_plan_tree(stmt, names);
@@ -106,6 +142,48 @@ append_columns(StringInfo out, Oid relid, const Bitmapset *columns)
 }
 
 void
+sqlgen_columns(StringInfo out, int ncolumns, const char *separator)
+{
+	for (int column = 1; column <= ncolumns; column++)
+		appendStringInfo(out, "%sc%d", separator, column);
+}
+
+void
+sqlgen_column_aliases(StringInfo out, int ncolumns)
+{
+	for (int column = 1; column <= ncolumns; column++)
+		appendStringInfo(out, "%sc%d", column == 1 ? "(" : ", ", column);
+	if (ncolumns > 0)
+		appendStringInfoChar(out, ')');
+}
+
+Bitmapset *
+sqlgen_used_columns(const Branch *branch, int scan)
+{
+	Bitmapset  *offset = NULL;
+	Bitmapset  *result = NULL;
+	int			member = -1;
+	ListCell   *lc;
+
+	pull_varattnos((Node *) branch->quals, scan, &offset);
+	pull_varattnos((Node *) branch->targets, scan, &offset);
+	foreach(lc, branch->factors)
+	{
+		RangeTblEntry *function = ((Factor *) lfirst(lc))->function;
+
+		if (function == NULL)
+			continue;
+		pull_varattnos((Node *) function->functions, scan, &offset);
+		pull_varattnos((Node *) function->tablefunc, scan, &offset);
+		pull_varattnos((Node *) function->values_lists, scan, &offset);
+	}
+	while ((member = bms_next_member(offset, member)) >= 0)
+		result = bms_add_member(result,
+								member + FirstLowInvalidHeapAttributeNumber);
+	return result;
+}
+
+void
 sqlgen_table(StringInfo out, Oid relid, const Bitmapset *columns, int scan)
 {
 	appendStringInfoString(out, "(SELECT ");
@@ -113,15 +191,55 @@ sqlgen_table(StringInfo out, Oid relid, const Bitmapset *columns, int scan)
 	appendStringInfo(out, " FROM %s) s%d", sqlgen_relation(relid), scan);
 }
 
-void
-sqlgen_delta(StringInfo out, int source, int scan)
+/* SELECT columns FROM function, in a query where the factors have their numbers. */
+static Query *
+function_query(const Branch *branch, int scan)
 {
-	appendStringInfo(out, SQLGEN_DELTA_NAME " s%d", source, scan);
+	Query	   *query = makeNode(Query);
+	RangeTblRef *ref = makeNode(RangeTblRef);
+	RangeTblEntry *function;
+	int			column = 0;
+	ListCell   *lc;
+
+	for (int i = 1; i < scan; i++)
+		query->rtable = lappend(query->rtable,
+								factor_rte(list_nth(branch->factors, i - 1), i));
+	function = copyObject(((Factor *) list_nth(branch->factors, scan - 1))->function);
+	function->inFromCl = true;
+	query->rtable = lappend(query->rtable, function);
+	ref->rtindex = scan;
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->jointree = makeFromExpr(list_make1(ref), NULL);
+	foreach(lc, function_columns(function, scan))
+	{
+		column++;
+		query->targetList =
+			lappend(query->targetList,
+					makeTargetEntry(lfirst(lc), column, psprintf("c%d", column),
+									false));
+	}
+	return query;
+}
+
+void
+sqlgen_function(StringInfo out, const Branch *branch, int scan)
+{
+	Query	   *query = function_query(branch, scan);
+
+	appendStringInfo(out, "LATERAL (%s) s%d", pg_get_querydef(query, false), scan);
+	sqlgen_column_aliases(out, list_length(query->targetList));
+}
+
+void
+sqlgen_delta(StringInfo out, int input, int scan)
+{
+	appendStringInfo(out, SQLGEN_DELTA_NAME " s%d", input, scan);
 }
 
 void
 sqlgen_old_table(StringInfo out, Oid relid, const Bitmapset *columns,
-				 int source, int scan)
+				 int input, int scan)
 {
 	int			attno = -1;
 
@@ -132,5 +250,5 @@ sqlgen_old_table(StringInfo out, Oid relid, const Bitmapset *columns,
 	appendStringInfo(out, " FROM %s UNION ALL SELECT -w", sqlgen_relation(relid));
 	while ((attno = bms_next_member(columns, attno)) >= 0)
 		appendStringInfo(out, ", c%d", attno);
-	appendStringInfo(out, " FROM " SQLGEN_DELTA_NAME ") s%d", source, scan);
+	appendStringInfo(out, " FROM " SQLGEN_DELTA_NAME ") s%d", input, scan);
 }

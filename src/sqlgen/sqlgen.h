@@ -3,10 +3,11 @@
  * sqlgen.h
  *	  The only place that quotes names and prints expressions as SQL.
  *
- * Inside generated SQL a scan is called s<i>, attribute a of it c<a>, and the
- * delta of the i-th source is the ephemeral named relation __pgt_d<i>.  The
- * caller has search_path = pg_catalog, pg_temp, so that every other name and
- * operator comes out qualified.  Strings are palloc'd or appended.
+ * Inside generated SQL the i-th factor of a branch is called s<i>, column a of
+ * it c<a>, and the delta of the i-th input is the ephemeral named relation
+ * __pgt_d<i>.  The caller has search_path = pg_catalog, pg_temp, so that every
+ * other name and operator comes out qualified.  Strings are palloc'd or
+ * appended.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,8 +25,17 @@
 #define SQLGEN_DELTA_NAME		"__pgt_d%d"
 #define SQLGEN_AFFECTED_NAME	"__pgt_a"
 
+/* What a block reads instead of stage <n>. */
+#define SQLGEN_STAGE_NAME		"__pgt_s%d"
 /*
- * Context to print expressions of a branch.  nkeys > 0 adds, after the scans,
+ * The first input of stage <n>, where another input is restricted by it.  That
+ * input's text may have a __pgt_s of its own for the same stage, but cannot
+ * have a stage that reads it.
+ */
+#define SQLGEN_LEFT_NAME		"__pgt_k%d"
+
+/*
+ * Context to print expressions of a branch.  nkeys > 0 adds, after the factors,
  * the relation of affected keys, called a, with columns ord, c1 .. c<nkeys>.
  */
 extern List *sqlgen_branch_context(const Branch *branch, int nkeys);
@@ -33,13 +43,23 @@ extern char *sqlgen_expr(Node *expr, List *context);
 
 extern char *sqlgen_relation(Oid relid);
 
+/* c1, c2, ..., c<n>, with the separator before the first as well */
+extern void sqlgen_columns(StringInfo out, int ncolumns, const char *separator);
+/* (c1, ..., c<n>), or nothing if there are none */
+extern void sqlgen_column_aliases(StringInfo out, int ncolumns);
+
+/* The attributes of a table factor that its branch uses, plain numbers. */
+extern Bitmapset *sqlgen_used_columns(const Branch *branch, int scan);
+
 /* (SELECT col AS c<attno>, ... FROM rel) s<scan> */
 extern void sqlgen_table(StringInfo out, Oid relid, const Bitmapset *columns,
 						 int scan);
-/* __pgt_d<source> s<scan> */
-extern void sqlgen_delta(StringInfo out, int source, int scan);
+/* __pgt_d<input> s<scan> */
+extern void sqlgen_delta(StringInfo out, int input, int scan);
+/* LATERAL (SELECT ... FROM f(...)) s<scan>(c1, ...) */
+extern void sqlgen_function(StringInfo out, const Branch *branch, int scan);
 /* the table without its delta: rows of weight 1 and -w */
 extern void sqlgen_old_table(StringInfo out, Oid relid, const Bitmapset *columns,
-							 int source, int scan);
+							 int input, int scan);
 
 #endif							/* PGT_SQLGEN_H */

@@ -9,7 +9,7 @@ INSERT INTO t VALUES (1, 1, 1);
 SELECT made('scan', 'SELECT id, v FROM t');
 SELECT made('joined', 'SELECT t.id, u.name FROM t JOIN u USING (g)');
 SELECT made('grouped', 'SELECT u.name, sum(t.v) AS s, min(t.v) AS m FROM t JOIN u USING (g) GROUP BY u.name');
-SELECT made('whole', 'SELECT id FROM t ORDER BY v LIMIT 3', 'AUTO');
+SELECT made('whole', 'SELECT id FROM t LIMIT 3', 'AUTO');
 
 CREATE FUNCTION explained(st text) RETURNS text LANGUAGE sql AS $$
 	SELECT string_agg(l, E'\n') FROM pgtrickle.explain_stream_table(st) l

@@ -21,11 +21,18 @@ BEGIN
 END $$;
 SELECT st, why FROM wrong ORDER BY st::text;
 
--- definition views, buffers and triggers belong to something that exists
+-- definition views, auxiliary tables, buffers and triggers belong to something that exists
 SELECT count(*) AS stray_definitions
   FROM pg_class c
- WHERE c.relnamespace = 'pgtrickle_defs'::regnamespace
+ WHERE c.relnamespace = 'pgtrickle_defs'::regnamespace AND c.relkind = 'v'
    AND NOT EXISTS (SELECT FROM pgtrickle.pgt_stream_tables s WHERE s.definition = c.oid);
+SELECT count(*) AS stray_auxiliary_tables
+  FROM pg_class c
+ WHERE c.relnamespace = 'pgtrickle_defs'::regnamespace AND c.relkind = 'r'
+   AND NOT EXISTS (SELECT FROM pg_depend d
+					 JOIN pgtrickle.pgt_stream_tables s ON s.pgt_relid = d.refobjid
+					WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+					  AND d.refclassid = 'pg_class'::regclass);
 SELECT count(*) AS stray_buffers
   FROM pg_class c
  WHERE c.relnamespace = 'pgtrickle_changes'::regnamespace AND c.relkind = 'r'

@@ -1,4 +1,5 @@
--- What no rule serves: AUTO recomputes and says so, DIFFERENTIAL refuses.
+-- Everything that is no plain select, under AUTO; and what no rule serves: AUTO
+-- recomputes and says so, DIFFERENTIAL refuses.
 CREATE SCHEMA op_full;
 SET search_path = op_full, public;
 
@@ -75,12 +76,8 @@ SELECT * FROM fresh('big_full');
 -- DIFFERENTIAL refuses each of them, with construct and reason
 \set VERBOSITY default
 \set SHOW_CONTEXT never
-SELECT made('no', 'SELECT t.id, u.g FROM t LEFT JOIN u ON t.id = u.id');
-SELECT made('no', 'SELECT id FROM t WHERE EXISTS (SELECT FROM u WHERE u.id = t.id)');
-SELECT made('no', 'SELECT g, count(*) AS n FROM t GROUP BY g HAVING count(*) > 4');
-SELECT made('no', 'SELECT id, rank() OVER (ORDER BY v) AS r FROM t');
-SELECT made('no', 'SELECT id FROM t EXCEPT SELECT id FROM u');
-SELECT made('no', 'SELECT id FROM t ORDER BY id LIMIT 5');
+SELECT made('no', 'SELECT id FROM t LIMIT 5');
+SELECT made('no', 'SELECT DISTINCT ON (g) g, id FROM (SELECT g, id FROM t ORDER BY id) x ORDER BY g');
 SELECT made('no', 'SELECT g, n FROM mv');
 SELECT made('no', 'SELECT id, now() AS x FROM t');
 SELECT made('no', 'SELECT g, string_agg(s, '','') AS l FROM t GROUP BY g');

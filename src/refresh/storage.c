@@ -11,13 +11,16 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
 #include "commands/comment.h"
 #include "commands/defrem.h"
 #include "commands/tablecmds.h"
@@ -26,13 +29,14 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
-#include "api/api.h"
 #include "refresh/refresh.h"
+#include "refresh/storage.h"
 
 void
 run_sql(const char *sql)
@@ -84,17 +88,14 @@ create_table_sql(const char *table, const DeltaProgram *program)
 	return sql.data;
 }
 
-Oid
-storage_create(const char *schema, const char *name,
-			   const DeltaProgram *program, Oid owner)
+/* Create table, index and guard as whoever we are. */
+static Oid
+create_table(const char *schema, const char *name, const DeltaProgram *program)
 {
-	OwnerContext ctx;
 	char	   *table = quote_qualified_identifier(schema, name);
 	char	   *index;
 	Oid			relid;
 
-	/* The fixed search_path makes every printed type and collation qualified. */
-	owner_context_enter(&ctx, owner);
 	run_sql(create_table_sql(table, program));
 	relid = get_relname_relid(name, get_namespace_oid(schema, false));
 
@@ -107,10 +108,116 @@ storage_create(const char *schema, const char *name,
 					 table));
 	run_sql(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER " PGT_GUARD_TRIGGER,
 					 table));
-	run_sql(psprintf("COMMENT ON TABLE %s IS %s", table,
-					 quote_literal_cstr("stream table: kept equal to its query by pg_trickle")));
+	return relid;
+}
+
+static void
+comment_table(const char *schema, const char *name, const char *comment)
+{
+	run_sql(psprintf("COMMENT ON TABLE %s IS %s",
+					 quote_qualified_identifier(schema, name),
+					 quote_literal_cstr(comment)));
+}
+
+Oid
+storage_create(const char *schema, const char *name,
+			   const DeltaProgram *program, Oid owner)
+{
+	OwnerContext ctx;
+	Oid			relid;
+
+	/* The fixed search_path makes every printed type and collation qualified. */
+	owner_context_enter(&ctx, owner);
+	relid = create_table(schema, name, program);
+	comment_table(schema, name, "stream table: kept equal to its query by pg_trickle");
 	owner_context_leave(&ctx);
 	return relid;
+}
+
+/*
+ * The table of a part: only the superuser may create anything in its schema,
+ * but it belongs to the stream table's owner, and goes with the stream table.
+ */
+static void
+create_part(const char *name, const DeltaProgram *part, Oid st, Oid owner)
+{
+	OwnerContext ctx;
+	ObjectAddress table;
+	ObjectAddress reader;
+	Oid			relid;
+
+	owner_context_enter(&ctx, BOOTSTRAP_SUPERUSERID);
+	relid = create_table(PGT_DEFS_SCHEMA, name, part);
+	if (program_part_order(part) != NULL)
+		run_sql(psprintf("CREATE INDEX ON %s (%s)",
+						 quote_qualified_identifier(PGT_DEFS_SCHEMA, name),
+						 program_part_order(part)));
+	comment_table(PGT_DEFS_SCHEMA, name,
+				  psprintf("auxiliary table of stream table %s", get_rel_name(st)));
+	ATExecChangeOwner(relid, owner, false, AccessExclusiveLock);
+	owner_context_leave(&ctx);
+
+	ObjectAddressSet(table, RelationRelationId, relid);
+	ObjectAddressSet(reader, RelationRelationId, st);
+	recordDependencyOn(&table, &reader, DEPENDENCY_AUTO);
+	CommandCounterIncrement();
+}
+
+static bool
+depends_on(Oid relid, Oid st)
+{
+	Relation	depend = table_open(DependRelationId, AccessShareLock);
+	ScanKeyData key[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&key[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&key[1], Anum_pg_depend_objid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(depend, DependDependerIndexId, true, NULL, 2, key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		if (form->refclassid == RelationRelationId && form->refobjid == st)
+			found = true;
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return found;
+}
+
+bool
+storage_ensure_parts(const DeltaProgram *program, Oid st, Oid owner)
+{
+	Oid			namespace = get_namespace_oid(PGT_DEFS_SCHEMA, false);
+	bool		created = false;
+	ListCell   *lc;
+
+	foreach(lc, program_parts(program))
+	{
+		const DeltaProgram *part = lfirst(lc);
+		const char *name = program_part_table(part);
+		Oid			relid = get_relname_relid(name, namespace);
+
+		if (OidIsValid(relid) && depends_on(relid, st) &&
+			pgt_relation_owner(relid) == owner &&
+			storage_matches(relid, program_layout(part)))
+			continue;
+		if (OidIsValid(relid))
+		{
+			ObjectAddress table;
+
+			ObjectAddressSet(table, RelationRelationId, relid);
+			performDeletion(&table, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+			CommandCounterIncrement();
+		}
+		create_part(name, part, st, owner);
+		created = true;
+	}
+	return created;
 }
 
 void

@@ -1,0 +1,167 @@
+/*-------------------------------------------------------------------------
+ *
+ * analyze_internal.h
+ *	  What the files of analyze/ share.
+ *
+ * Every function that may meet something it has no rule for takes the analysis
+ * and notes the reason there; its result means nothing then.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGT_ANALYZE_INTERNAL_H
+#define PGT_ANALYZE_INTERNAL_H
+
+#include "analyze/analyze.h"
+
+/* What the analyses of a query and of its stored parts share. */
+typedef struct SharedStages
+{
+	List	   *all;			/* of Stage, by number; also given up ones */
+	List	   *stored;			/* of Stage */
+	List	   *queries;		/* of Query: what the stored ones stand for */
+} SharedStages;
+
+typedef struct Analysis
+{
+	SharedStages *shared;
+	List	   *stages;			/* of Stage */
+	const char *reason;			/* NULL as long as all is well */
+} Analysis;
+
+/*
+ * Expressions that become the columns of an input: exprs[i] is column i + 1,
+ * in terms of the query below; readers refer to it by Var(varno, i + 1).
+ */
+typedef struct Columns
+{
+	int			varno;			/* of the input, in the reading query */
+	List	   *exprs;			/* of Node, distinct */
+	List	   *whole;			/* expressions to be taken as they are */
+	List	   *rtindexes;		/* only Vars of these; NIL: of all */
+	bool		grouped;		/* aggregates are columns too */
+	bool		sublinks;		/* subqueries are columns too */
+	int			depth;			/* run time: levels below the reader */
+} Columns;
+
+/* ---- stage.c ---- */
+extern Stage *stage_sum(Analysis *an, List *branches);
+/* The same, but never one that is among the inputs already. */
+extern Stage *stage_sum_unshared(Analysis *an, List *branches, List *inputs);
+extern Stage *stage_block(Analysis *an, StageRule rule, const char *what,
+						  Query *query, List *inputs);
+/* A closed query whose result is kept. */
+extern Stage *stage_stored(Analysis *an, Query *query);
+/* An input of a block; it has no keys and no pairs yet. */
+extern StageInput *stage_input(Stage *stage);
+/* A range table entry that reads a stage under its name, and the way back. */
+extern RangeTblEntry *stage_rte(const Stage *stage);
+extern Stage *stage_of_rte(Analysis *an, const RangeTblEntry *rte);
+/* The sum of one branch that has all columns of a stage. */
+extern List *stage_branches(Stage *stage);
+extern Var *stage_var(const Stage *stage, int varno, int column);
+/* Columns of the result that have the given origins, all of them or NIL. */
+extern List *unique_outputs(const Stage *stage, const List *origins);
+/* Columns that are a key of a sum, or NIL. */
+extern List *branches_unique(List *branches);
+/* SELECT all columns FROM the stage. */
+extern Query *stage_query(const Stage *stage);
+extern OutputColumn *make_output(const char *name, Node *expr);
+extern void stage_set_key(Stage *stage, int i, Oid eqop, Oid collation);
+
+/* ---- analyze.c ---- */
+extern QueryTree *analyze_tree(Analysis *an, Query *query);
+
+/* ---- columns.c ---- */
+extern int	columns_add(Columns *columns, Node *expr);
+/* The node in terms of the reading query; adds the columns it needs. */
+extern Node *columns_map(Columns *columns, Node *node);
+extern int	list_position(List *list, Node *node);
+
+/* Something in FROM: a sum of branches, or a function. */
+typedef struct FromItem
+{
+	List	   *branches;		/* of Branch; NIL: a function */
+	int			rtindex;		/* its columns are the targets of the branches;
+								 * or, without targets, the only factor's */
+	List	   *columns;		/* of an outer join, rtindex 0: of Var, what
+								 * the targets of the branches are */
+} FromItem;
+
+/* What collecting a join tree yields. */
+typedef struct From
+{
+	Analysis   *an;
+	Query	   *query;
+	List	   *items;			/* of FromItem */
+	List	   *laterals;		/* of int: LATERAL subqueries */
+	List	   *quals;
+	bool		store;			/* keep the results of grouped subqueries */
+} From;
+
+/* ---- level.c ---- */
+/* The product of the items, selected and projected. */
+extern List *from_products(From *from, List *quals, List *targets);
+/* As normalize_query(), but gives up with a reason. */
+extern List *normalize_level(Analysis *an, Query *query);
+/* The sum of branches that a closed query stands for. */
+extern List *normalize_query(Analysis *an, Query *query);
+/*
+ * FROM and WHERE of a query, projected to the given expressions, which have
+ * neither aggregates nor window functions.
+ */
+extern List *normalize_core(Analysis *an, Query *query, List *targets);
+/* The same of a part of the join tree, with conditions of its own. */
+extern List *normalize_from(Analysis *an, Query *query, Node *jointree,
+							List *quals, List *targets);
+/* Why a table cannot be read, or NULL. */
+extern const char *relation_reason(const RangeTblEntry *rte);
+extern List *visible_targets(Query *query);
+extern void flatten_aliases(Query *query);
+
+/* ---- union.c ---- */
+extern List *normalize_setop(Analysis *an, Query *query);
+
+/* ---- upper.c ---- */
+extern bool query_is_grouped(const Query *query);
+extern List *normalize_limit(Analysis *an, Query *query);
+extern List *normalize_distinct(Analysis *an, Query *query);
+extern List *normalize_windows(Analysis *an, Query *query);
+extern List *normalize_groups(Analysis *an, Query *query);
+
+/* ---- outer_join.c ---- */
+/*
+ * The stage of an outer join; *columns gets the Vars of the query that its
+ * columns are.
+ */
+extern Stage *outer_join_stage(Analysis *an, Query *query, JoinExpr *join,
+							   List **columns);
+/* The sides of an equality that values can be looked up by; false if none. */
+extern bool equality_sides(Node *qual, Node **left, Node **right);
+/* Add the pair "left op right", whose operands were swapped if so. */
+extern void input_add_pair(StageInput *input, const OpExpr *op, bool swapped,
+						   int left, int right);
+extern Node *strip_relabel(Node *node);
+
+/* ---- subquery.c ---- */
+/* A level with subqueries in its expressions, or LATERAL ones in FROM. */
+extern List *normalize_subqueries(From *from, List *quals, List *targets);
+extern bool has_outer_references(Query *query);
+/* Does the query always have exactly one row, whoever reads it? */
+extern bool query_is_single_row(Query *query);
+/* Take scalar subqueries that have exactly one row into FROM. */
+extern void pull_up_scalars(Query *query, bool targets);
+
+/* ---- opaque.c ---- */
+/* A whole query as one part, its tables as inputs. */
+extern List *normalize_opaque(Analysis *an, Query *query, const char *what);
+/* Replace every table below a query by an input; appends to *inputs. */
+extern void read_inputs_raw(Analysis *an, Query *query, List **inputs);
+
+/* ---- cte.c ---- */
+extern Query *inline_ctes(Query *query);
+
+/* ---- determined.c ---- */
+/* Why the result of a block is not a function of its inputs, or NULL. */
+extern const char *undetermined_reason(Analysis *an, Query *query);
+
+#endif							/* PGT_ANALYZE_INTERNAL_H */

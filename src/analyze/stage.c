@@ -1,0 +1,349 @@
+/*-------------------------------------------------------------------------
+ *
+ * stage.c
+ *	  Making stages, each of them once.
+ *
+ * Two stages that are the same relation by their form become one, so that its
+ * delta is computed once: a WITH query that is read twice, for instance.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "analyze/analyze_internal.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+
+#define STAGE_NAME "__pgt_s%d"
+
+static bool
+same_factors(const List *a, const List *b)
+{
+	ListCell   *la,
+			   *lb;
+
+	if (list_length(a) != list_length(b))
+		return false;
+	forboth(la, a, lb, b)
+	{
+		const Factor *fa = lfirst(la);
+		const Factor *fb = lfirst(lb);
+
+		if (fa->relid != fb->relid || fa->stage != fb->stage ||
+			!equal(fa->function, fb->function))
+			return false;
+	}
+	return true;
+}
+
+static bool
+same_branches(const List *a, const List *b)
+{
+	ListCell   *la,
+			   *lb;
+
+	if (list_length(a) != list_length(b))
+		return false;
+	forboth(la, a, lb, b)
+	{
+		const Branch *ba = lfirst(la);
+		const Branch *bb = lfirst(lb);
+
+		if (!same_factors(ba->factors, bb->factors) ||
+			!equal(ba->quals, bb->quals) || !equal(ba->targets, bb->targets))
+			return false;
+	}
+	return true;
+}
+
+static Stage *
+add_stage(Analysis *an, StageRule rule, const char *what)
+{
+	Stage	   *stage = palloc0(sizeof(Stage));
+
+	an->shared->all = lappend(an->shared->all, stage);
+	stage->number = list_length(an->shared->all);
+	stage->rule = rule;
+	stage->what = what;
+	if (rule != STAGE_STORED)
+		an->stages = lappend(an->stages, stage);
+	return stage;
+}
+
+OutputColumn *
+make_output(const char *name, Node *expr)
+{
+	OutputColumn *output = palloc0(sizeof(OutputColumn));
+
+	output->name = pstrdup(name);
+	output->type = exprType(expr);
+	output->typmod = exprTypmod(expr);
+	output->collation = exprCollation(expr);
+	return output;
+}
+
+/* The stage that a sum only repeats, or NULL. */
+static Stage *
+repeated_stage(List *branches)
+{
+	Branch	   *branch = linitial(branches);
+	Factor	   *factor;
+	int			column = 0;
+	ListCell   *lc;
+
+	if (list_length(branches) != 1 || list_length(branch->factors) != 1 ||
+		branch->quals != NIL)
+		return NULL;
+	factor = linitial(branch->factors);
+	if (factor->stage == NULL ||
+		list_length(branch->targets) != list_length(factor->stage->columns))
+		return NULL;
+	foreach(lc, branch->targets)
+	{
+		Var		   *var = lfirst(lc);
+
+		if (!IsA(var, Var) || var->varattno != ++column)
+			return NULL;
+	}
+	return factor->stage;
+}
+
+static Stage *
+add_sum(Analysis *an, List *branches)
+{
+	Stage	   *stage = add_stage(an, STAGE_SUM, "select");
+	ListCell   *lc;
+
+	stage->branches = branches;
+	foreach(lc, ((Branch *) linitial(branches))->targets)
+		stage->columns = lappend(stage->columns, make_output("", lfirst(lc)));
+	stage->unique = branches_unique(branches);
+	return stage;
+}
+
+Stage *
+stage_sum(Analysis *an, List *branches)
+{
+	Stage	   *stage = repeated_stage(branches);
+	ListCell   *lc;
+
+	if (stage != NULL)
+		return stage;
+	foreach(lc, an->stages)
+	{
+		stage = lfirst(lc);
+		if (stage->rule == STAGE_SUM && same_branches(stage->branches, branches))
+			return stage;
+	}
+	return add_sum(an, branches);
+}
+
+Stage *
+stage_sum_unshared(Analysis *an, List *branches, List *inputs)
+{
+	Stage	   *stage = stage_sum(an, branches);
+	ListCell   *lc;
+
+	foreach(lc, inputs)
+		if (((StageInput *) lfirst(lc))->stage == stage)
+			return add_sum(an, branches);
+	return stage;
+}
+
+List *
+unique_outputs(const Stage *stage, const List *origins)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, origins)
+	{
+		int			i;
+
+		for (i = 0; i < list_length(stage->columns); i++)
+			if (stage->origins[i] == lfirst_int(lc))
+				break;
+		if (i == list_length(stage->columns))
+			return NIL;
+		result = lappend_int(result, i + 1);
+	}
+	return result;
+}
+
+Stage *
+stage_block(Analysis *an, StageRule rule, const char *what, Query *query,
+			List *inputs)
+{
+	Stage	   *stage;
+	ListCell   *lc;
+
+	foreach(lc, an->stages)
+	{
+		stage = lfirst(lc);
+		/* inputs are named in the query */
+		if (stage->rule == rule && equal(stage->query, query))
+			return stage;
+	}
+	stage = add_stage(an, rule, what);
+	stage->query = query;
+	stage->inputs = inputs;
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst(lc);
+
+		if (!tle->resjunk)
+			stage->columns = lappend(stage->columns,
+									 make_output("", (Node *) tle->expr));
+	}
+	stage->origins = palloc0(sizeof(int) * (list_length(stage->columns) + 1));
+	return stage;
+}
+
+/* Output columns of a tree that are a key of its result. */
+static List *
+tree_unique(const QueryTree *tree)
+{
+	Identity	identity;
+	const char *reason;
+	List	   *result = NIL;
+
+	if (!identity_derive(tree, &identity, &reason))
+		return NIL;
+	for (int i = 0; i < identity.nkeys; i++)
+	{
+		if (identity.keys[i] < 1)
+			return NIL;
+		result = lappend_int(result, identity.keys[i]);
+	}
+	return result;
+}
+
+Stage *
+stage_stored(Analysis *an, Query *query)
+{
+	Analysis	sub = {.shared = an->shared};
+	int			position = list_position(an->shared->queries, (Node *) query);
+	Query	   *definition = copyObject(query);
+	QueryTree  *tree;
+	Stage	   *stage;
+	ListCell   *lc;
+
+	if (position != 0)
+		return list_nth(an->shared->stored, position - 1);
+	tree = analyze_tree(&sub, query);
+	an->reason = tree->reason;
+	if (an->reason != NULL)
+		return NULL;
+	stage = add_stage(an, STAGE_STORED, "stored");
+	stage->tree = tree;
+	stage->columns = tree->outputs;
+	foreach(lc, tree->outputs)
+		((OutputColumn *) lfirst(lc))->name =
+			psprintf("c%d", foreach_current_index(lc) + 1);
+	stage->unique = tree_unique(tree);
+	stage->single_row = tree->aggregated && tree->nkeys == 0;
+	an->shared->stored = lappend(an->shared->stored, stage);
+	an->shared->queries = lappend(an->shared->queries, definition);
+	return stage;
+}
+
+StageInput *
+stage_input(Stage *stage)
+{
+	StageInput *input = palloc0(sizeof(StageInput));
+
+	input->stage = stage;
+	return input;
+}
+
+RangeTblEntry *
+stage_rte(const Stage *stage)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	int			column = 0;
+	ListCell   *lc;
+
+	rte->rtekind = RTE_CTE;
+	rte->ctename = psprintf(STAGE_NAME, stage->number);
+	rte->inFromCl = true;
+	rte->eref = makeAlias(rte->ctename, NIL);
+	foreach(lc, stage->columns)
+	{
+		OutputColumn *output = lfirst(lc);
+
+		rte->eref->colnames = lappend(rte->eref->colnames,
+									  makeString(psprintf("c%d", ++column)));
+		rte->coltypes = lappend_oid(rte->coltypes, output->type);
+		rte->coltypmods = lappend_int(rte->coltypmods, output->typmod);
+		rte->colcollations = lappend_oid(rte->colcollations, output->collation);
+	}
+	return rte;
+}
+
+Stage *
+stage_of_rte(Analysis *an, const RangeTblEntry *rte)
+{
+	int			number;
+
+	if (rte->rtekind != RTE_CTE || sscanf(rte->ctename, STAGE_NAME, &number) != 1 ||
+		number < 1 || number > list_length(an->shared->all))
+		return NULL;
+	return list_nth(an->shared->all, number - 1);
+}
+
+Var *
+stage_var(const Stage *stage, int varno, int column)
+{
+	const OutputColumn *output = list_nth(stage->columns, column - 1);
+
+	return makeVar(varno, column, output->type, output->typmod,
+				   output->collation, 0);
+}
+
+List *
+stage_branches(Stage *stage)
+{
+	Branch	   *branch = palloc0(sizeof(Branch));
+	Factor	   *factor = palloc0(sizeof(Factor));
+
+	factor->stage = stage;
+	branch->factors = list_make1(factor);
+	for (int column = 1; column <= list_length(stage->columns); column++)
+		branch->targets = lappend(branch->targets, stage_var(stage, 1, column));
+	return list_make1(branch);
+}
+
+Query *
+stage_query(const Stage *stage)
+{
+	Query	   *query = makeNode(Query);
+	RangeTblRef *ref = makeNode(RangeTblRef);
+
+	ref->rtindex = 1;
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->rtable = list_make1(stage_rte(stage));
+	query->jointree = makeFromExpr(list_make1(ref), NULL);
+	for (int column = 1; column <= list_length(stage->columns); column++)
+		query->targetList =
+			lappend(query->targetList,
+					makeTargetEntry((Expr *) stage_var(stage, 1, column), column,
+									psprintf("c%d", column), false));
+	return query;
+}
+
+/* Give a PARTITION stage its i-th key (from 0). */
+void
+stage_set_key(Stage *stage, int i, Oid eqop, Oid collation)
+{
+	if (stage->key_eqops == NULL)
+	{
+		int			max = list_length(((StageInput *) linitial(stage->inputs))->stage->columns) + 1;
+
+		stage->key_eqops = palloc0(sizeof(Oid) * max);
+		stage->key_collations = palloc0(sizeof(Oid) * max);
+	}
+	stage->key_eqops[i] = eqop;
+	stage->key_collations[i] = collation;
+	stage->nkeys = i + 1;
+}

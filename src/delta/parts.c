@@ -1,0 +1,193 @@
+/*-------------------------------------------------------------------------
+ *
+ * parts.c
+ *	  Results that are kept beside a stream table, each in a table of its own.
+ *
+ * A part is maintained like a stream table, at the same snapshot, before what
+ * reads it.  Its delta, for its readers, is what apply really stored: every
+ * image that went with weight -1, and every one that came with weight 1.  So
+ * readers agree with what they find in the table, whatever the part's rule.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "buffer/consolidate.h"
+#include "catalog/namespace.h"
+#include "delta/delta.h"
+#include "parser/parse_clause.h"
+#include "parser/parse_oper.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/typcache.h"
+
+/* ---- compile ---- */
+
+/* Is it the default ordering, or its reverse, of the column's type? */
+static bool
+order_direction(const SortGroupClause *clause, Oid type, bool *descending)
+{
+	TypeCacheEntry *cache = lookup_type_cache(type, TYPECACHE_LT_OPR | TYPECACHE_GT_OPR);
+
+	*descending = clause->sortop == cache->gt_opr;
+	return *descending || clause->sortop == cache->lt_opr;
+}
+
+/* Columns of an index that gives the first rows; NULL if there is none. */
+static char *
+order_columns(const Stage *stage)
+{
+	StringInfoData sql;
+	ListCell   *lc;
+
+	if (stage->order == NIL)
+		return NULL;
+	initStringInfo(&sql);
+	foreach(lc, stage->order)
+	{
+		SortGroupClause *clause = lfirst(lc);
+		OutputColumn *column = list_nth(stage->columns, clause->tleSortGroupRef - 1);
+		bool		descending;
+
+		if (!order_direction(clause, column->type, &descending))
+			return NULL;
+		appendStringInfo(&sql, "%s%s%s NULLS %s", sql.len > 0 ? ", " : "",
+						 quote_identifier(column->name), descending ? " DESC" : "",
+						 clause->nulls_first ? "FIRST" : "LAST");
+	}
+	return sql.data;
+}
+
+static DeltaProgram *
+compile_part(DeltaProgram *program, Stage *stage, char *table)
+{
+	DeltaProgram *part = palloc0(sizeof(DeltaProgram));
+
+	part->context = program->context;
+	part->defview = program->defview;
+	part->tree = stage->tree;
+	part->sources = program->sources;
+	part->stored = program->stored;
+	part->table = table;
+	part->order = order_columns(stage);
+	stage->relation = quote_qualified_identifier(PGT_DEFS_SCHEMA, table);
+	if (program_ninputs(part) > MAX_SOURCES || part->tree->nkeys > MAX_SOURCES)
+		program->reason = "a result that is kept has too many inputs or group keys";
+	else if (!identity_derive(part->tree, &part->identity, &program->reason))
+		Assert(program->reason != NULL);
+	else
+		program_lay_out(part);
+	return part;
+}
+
+void
+parts_compile(DeltaProgram *program, const char *number)
+{
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, program->stored)
+	{
+		char	   *table = psprintf("aux_%s_%d", number, ++n);
+		DeltaProgram *part = compile_part(program, lfirst(lc), table);
+
+		if (program->reason != NULL)
+			return;
+		program->parts = lappend(program->parts, part);
+	}
+	foreach(lc, program->parts)
+		program->unit_weights |= ((DeltaProgram *) lfirst(lc))->unit_weights;
+}
+
+/* ---- run ---- */
+
+static Relation
+open_part(const DeltaProgram *part)
+{
+	Oid			relid = get_relname_relid(part->table,
+										  get_namespace_oid(PGT_DEFS_SCHEMA, false));
+
+	if (!OidIsValid(relid))
+		elog(ERROR, "auxiliary table \"%s\" does not exist", part->table);
+	return table_open(relid, RowExclusiveLock);
+}
+
+/* What was just written can be read under the refresh's snapshot. */
+static void
+show_writes(void)
+{
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+}
+
+/* Collects the delta of a part; hidden columns are its own affair. */
+typedef struct Observed
+{
+	Consolidation *rows;
+	int			ncolumns;
+} Observed;
+
+static void
+observe(int w, const Datum *values, const bool *isnull, void *arg)
+{
+	Observed   *observed = arg;
+	Consolidation *c = observed->rows;
+
+	memcpy(consolidate_values(c) + 1, values, sizeof(Datum) * observed->ncolumns);
+	memcpy(consolidate_isnull(c) + 1, isnull, sizeof(bool) * observed->ncolumns);
+	consolidate_add(c, w);
+}
+
+static void
+run_part(DeltaRun *whole, DeltaProgram *part, int input, Snapshot snapshot)
+{
+	DeltaRun   *run = run_begin_part(part, whole);
+	MemoryContext old = MemoryContextSwitchTo(whole->context);
+	Observed	observed = {
+		.rows = consolidate_begin(whole->program->window_desc[input],
+								  whole->program->unit_weights),
+		.ncolumns = list_length(part->tree->outputs)
+	};
+	Relation	rel = open_part(part);
+	ApplyCounts counts = {0};
+
+	run_stages(run);
+	run_top(run, rel, snapshot, observe, &observed, &counts);
+	table_close(rel, NoLock);
+	run_end(run);
+	consolidate_end(observed.rows, &whole->deltas[input]);
+	MemoryContextSwitchTo(old);
+	run_publish(whole, input);
+	if (whole->deltas[input].nrows > 0)
+		show_writes();
+}
+
+void
+parts_run_delta(DeltaRun *run, Snapshot snapshot)
+{
+	int			input = list_length(run->program->sources);
+	ListCell   *lc;
+
+	foreach(lc, run->program->parts)
+		run_part(run, lfirst(lc), input++, snapshot);
+}
+
+void
+parts_run_full(DeltaProgram *program, Snapshot snapshot)
+{
+	ListCell   *lc;
+
+	foreach(lc, program->parts)
+	{
+		DeltaProgram *part = lfirst(lc);
+		Relation	rel = open_part(part);
+		ApplyCounts counts = {0};
+
+		if (!program_run_full(part, rel, snapshot, &counts))
+			table_close(rel, NoLock);
+		show_writes();
+	}
+}

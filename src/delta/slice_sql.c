@@ -1,0 +1,434 @@
+/*-------------------------------------------------------------------------
+ *
+ * slice_sql.c
+ *	  The statements of op_slice.c.  Which of them are run, and why their sum
+ *	  is right, is said there.
+ *
+ * The values that restrict a slice are parameters, one array for each of
+ * slice_keys().  All of a text follows from its StatementKey, whose mask has
+ * bit i set if input i of the stage has changed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "delta/delta.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+
+static bool
+input_changed(uint64 changed, int i)
+{
+	return (changed & (UINT64CONST(1) << i)) != 0;
+}
+
+/* Can values of the type be told from each other as elements of an array? */
+static bool
+has_plain_array(Oid element)
+{
+	return !type_is_rowtype(element) &&
+		get_typtype(element) != TYPTYPE_PSEUDO &&
+		OidIsValid(get_array_type(element));
+}
+
+static List *
+add_key(List *keys, int input, int position, Oid opno, Oid collation, Oid type)
+{
+	Oid			element = restriction_element(opno, type);
+	SliceKey   *key;
+
+	if (!restriction_fits(opno, type) || !has_plain_array(element))
+		return keys;
+	key = palloc0(sizeof(SliceKey));
+	key->input = input;
+	key->position = position;
+	key->opno = opno;
+	key->collation = collation;
+	key->element = element;
+	return lappend(keys, key);
+}
+
+/* The type of a key column, if it is that of all inputs, else InvalidOid. */
+static Oid
+partition_key_type(const Stage *stage, int key)
+{
+	Oid			type = InvalidOid;
+	ListCell   *lc;
+
+	foreach(lc, stage->inputs)
+	{
+		const StageInput *input = lfirst(lc);
+		Oid			this = stage_column(input->stage, input->keys[key])->type;
+
+		if (OidIsValid(type) && type != this)
+			return InvalidOid;
+		type = this;
+	}
+	return type;
+}
+
+/* Pairs of one input of a LINEAR stage that values can be collected for. */
+static List *
+add_pairs(List *keys, const Stage *stage, int i)
+{
+	const Stage *first = stage_input_at(stage, 0)->stage;
+	int			position = 0;
+	ListCell   *lc;
+
+	foreach(lc, stage_input_at(stage, i)->pairs)
+	{
+		const StagePair *pair = lfirst(lc);
+
+		keys = add_key(keys, i, position++, pair->opno, pair->collation,
+					   stage_column(first, pair->left)->type);
+	}
+	return keys;
+}
+
+List *
+slice_keys(const Stage *stage, uint64 changed)
+{
+	List	   *keys = NIL;
+
+	if (!stage_inputs_differ(stage))
+		return NIL;
+	if (stage->rule == STAGE_PARTITION)
+	{
+		for (int i = 0; i < Min(stage->nkeys, MAX_SOURCES); i++)
+		{
+			Oid			type = partition_key_type(stage, i);
+
+			if (OidIsValid(type))
+				keys = add_key(keys, 0, i, stage->key_eqops[i],
+							   stage->key_collations[i], type);
+		}
+		return keys;
+	}
+	for (int i = 1; i < list_length(stage->inputs); i++)
+		if (input_changed(changed, i))
+			keys = add_pairs(keys, stage, i);
+	return keys;
+}
+
+bool
+slice_is_whole(const Stage *stage, uint64 changed)
+{
+	for (int i = 1; i < list_length(stage->inputs); i++)
+		if (input_changed(changed, i) &&
+			(!stage_inputs_differ(stage) || add_pairs(NIL, stage, i) == NIL))
+			return true;
+	return false;
+}
+
+bool
+slice_reads_stage(const Stage *stage, uint64 changed, int i)
+{
+	return stage->rule == STAGE_LINEAR && i > 0 && !input_changed(changed, i) &&
+		stage_inputs_differ(stage) &&
+		stage_is_flat(stage_input_at(stage, i)->stage);
+}
+
+/* ---- values that changed ---- */
+
+static void
+append_values(const DeltaProgram *program, const StageInput *input, int column,
+			  const SliceKey *key, const char *separator, StringInfo out)
+{
+	appendStringInfo(out, "%sSELECT c%d::%s", separator, column,
+					 plain_type_name(key->element));
+	if (OidIsValid(key->collation))
+		appendStringInfo(out, " COLLATE %s",
+						 generate_collation_name(key->collation));
+	appendStringInfo(out, " AS k FROM " SQLGEN_DELTA_NAME,
+					 stage_input_index(program, input->stage) + 1);
+}
+
+/* A query, column k, for the values of one key in the deltas that bring them. */
+static char *
+values_sql(const DeltaProgram *program, const Stage *stage, uint64 changed,
+		   const SliceKey *key)
+{
+	StringInfoData sql;
+	const char *separator = "";
+
+	initStringInfo(&sql);
+	if (stage->rule == STAGE_LINEAR)
+	{
+		const StageInput *input = stage_input_at(stage, key->input);
+		const StagePair *pair = list_nth(input->pairs, key->position);
+
+		append_values(program, input, pair->right, key, "", &sql);
+		return sql.data;
+	}
+	for (int i = 0; i < list_length(stage->inputs); i++)
+		if (input_changed(changed, i))
+		{
+			const StageInput *input = stage_input_at(stage, i);
+
+			append_values(program, input, input->keys[key->position], key,
+						  separator, &sql);
+			separator = " UNION ALL ";
+		}
+	return sql.data;
+}
+
+/* For each key its values, and whether NULL is one. */
+static void
+keys_sql(const DeltaProgram *program, const Stage *stage, uint64 changed,
+		 StringInfo out)
+{
+	const char *separator = "SELECT ";
+	ListCell   *lc;
+
+	foreach(lc, slice_keys(stage, changed))
+	{
+		char	   *values = values_sql(program, stage, changed, lfirst(lc));
+
+		appendStringInfo(out,
+						 "%sARRAY(SELECT DISTINCT k FROM (%s) v WHERE k IS NOT NULL), "
+						 "EXISTS (SELECT FROM (%s) v WHERE k IS NULL)",
+						 separator, values, values);
+		separator = ", ";
+	}
+}
+
+/* ---- restrictions by parameters ---- */
+
+static Restriction *
+key_restriction(const SliceKey *key, int param, int column, bool or_null)
+{
+	Restriction *r = palloc0(sizeof(Restriction));
+
+	r->column = column;
+	r->opno = key->opno;
+	r->collation = key->collation;
+	r->set = psprintf("$%d", param);
+	r->or_null = or_null;
+	return r;
+}
+
+/* PARTITION: input i where its keys are among those that changed. */
+static void
+partition_input_sql(const Stage *stage, int i, uint64 nulls, StringInfo out)
+{
+	const StageInput *input = stage_input_at(stage, i);
+	List	   *restrictions = NIL;
+	int			param = 0;
+	ListCell   *lc;
+
+	/* the keys do not depend on what has changed */
+	foreach(lc, slice_keys(stage, 0))
+	{
+		const SliceKey *key = lfirst(lc);
+		bool		or_null = (nulls & (UINT64CONST(1) << param)) != 0;
+
+		restrictions = lappend(restrictions,
+							   key_restriction(key, ++param,
+											   input->keys[key->position], or_null));
+	}
+	stage_state_sql(input->stage, restrictions, out);
+}
+
+/* LINEAR: rows of the first input that match changes of input i. */
+static List *
+touched_restrictions(const Stage *stage, uint64 changed, int i)
+{
+	List	   *result = NIL;
+	int			param = 0;
+	ListCell   *lc;
+
+	foreach(lc, slice_keys(stage, changed))
+	{
+		const SliceKey *key = lfirst(lc);
+		const StagePair *pair;
+
+		param++;
+		if (key->input != i)
+			continue;
+		pair = list_nth(stage_input_at(stage, i)->pairs, key->position);
+		result = lappend(result, key_restriction(key, param, pair->left, false));
+	}
+	return result;
+}
+
+/* Rows that match no change of the changed inputs before the given one. */
+static void
+append_untouched(const Stage *stage, uint64 changed, int before,
+				 const char *keyword, StringInfo out)
+{
+	const Stage *first = stage_input_at(stage, 0)->stage;
+	const char *separator = "(";
+	bool		any = false;
+
+	for (int i = 1; i < before; i++)
+	{
+		if (!input_changed(changed, i))
+			continue;
+		appendStringInfo(out, "%s%s", any ? "" : keyword, separator);
+		restrictions_append(out, "(", touched_restrictions(stage, changed, i),
+							first->columns, "q.");
+		appendStringInfoChar(out, ')');
+		separator = " OR ";
+		any = true;
+	}
+	if (any)
+		appendStringInfoString(out, ") IS NOT TRUE");
+}
+
+/* LINEAR: the first input where changes of input i touch it; 0: all of it. */
+static void
+left_sql(const Stage *stage, uint64 changed, int i, StringInfo out)
+{
+	const Stage *first = stage_input_at(stage, 0)->stage;
+	List	   *restrictions = i > 0 ? touched_restrictions(stage, changed, i) : NIL;
+
+	appendStringInfoString(out, "SELECT * FROM (");
+	stage_state_sql(first, restrictions, out);
+	appendStringInfoString(out, ") q");
+	append_untouched(stage, changed, i, " WHERE ", out);
+}
+
+/* LINEAR: rows that came to the first input, and that no other change touches. */
+static void
+outside_sql(const DeltaProgram *program, const Stage *stage, uint64 changed,
+			StringInfo out)
+{
+	const Stage *first = stage_input_at(stage, 0)->stage;
+
+	appendStringInfoString(out, "SELECT ");
+	for (int column = 1; column <= list_length(first->columns); column++)
+		appendStringInfo(out, "c%d, ", column);
+	appendStringInfo(out, "w FROM " SQLGEN_DELTA_NAME " q WHERE w > 0",
+					 stage_input_index(program, first) + 1);
+	append_untouched(stage, changed, list_length(stage->inputs), " AND ", out);
+}
+
+/* ---- LINEAR: other inputs, restricted by the slice of the first ---- */
+
+static List *
+matching_restrictions(const DeltaProgram *program, const Stage *stage,
+					  uint64 changed, int i)
+{
+	const Stage *first = stage_input_at(stage, 0)->stage;
+	char	   *left = psprintf(SQLGEN_LEFT_NAME, stage->number);
+	char	   *delta = psprintf(SQLGEN_DELTA_NAME,
+								 stage_input_index(program, first) + 1);
+	List	   *result;
+	List	   *gone;
+	ListCell   *lr,
+			   *lg;
+
+	if (!stage_inputs_differ(stage))
+		return NIL;
+	result = linear_match(stage, i, left);
+	if (!input_changed(changed, 0))
+		return result;
+
+	/* the old slice of the first input has rows that are only in its delta */
+	gone = linear_match(stage, i, delta);
+	forboth(lr, result, lg, gone)
+	{
+		Restriction *r = lfirst(lr);
+
+		r->set = psprintf("%s UNION ALL %s", r->set,
+						  ((Restriction *) lfirst(lg))->set);
+	}
+	return result;
+}
+
+static void
+linear_input_sql(const DeltaProgram *program, const Stage *stage,
+				 uint64 changed, int i, StringInfo out)
+{
+	stage_state_sql(stage_input_at(stage, i)->stage,
+					matching_restrictions(program, stage, changed, i), out);
+}
+
+static void
+linear_input_delta_sql(const DeltaProgram *program, const Stage *stage,
+					   uint64 changed, int i, StringInfo out)
+{
+	const Stage *input = stage_input_at(stage, i)->stage;
+
+	appendStringInfoString(out, "SELECT ");
+	for (int column = 1; column <= list_length(input->columns); column++)
+		appendStringInfo(out, "c%d, ", column);
+	appendStringInfo(out, "w FROM " SQLGEN_DELTA_NAME " q",
+					 stage_input_index(program, input) + 1);
+	restrictions_append(out, " WHERE ",
+						matching_restrictions(program, stage, changed, i),
+						input->columns, "q.");
+}
+
+/* ---- the block over the slices ---- */
+
+static char *
+slice_text(const Stage *input)
+{
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfoString(&text, "SELECT");
+	for (int column = 1; column <= list_length(input->columns); column++)
+		appendStringInfo(&text, "%s c%d", column > 1 ? "," : "", column);
+	appendStringInfo(&text, " FROM " SQLGEN_STAGE_NAME, input->number);
+	return text.data;
+}
+
+static void
+result_sql(const Stage *stage, uint64 changed, StringInfo out)
+{
+	int			ninputs = list_length(stage->inputs);
+	char	  **texts = palloc0(sizeof(char *) * (ninputs + 1));
+
+	for (int i = 0; i < ninputs; i++)
+	{
+		const Stage *input = stage_input_at(stage, i)->stage;
+
+		if (slice_reads_stage(stage, changed, i))
+		{
+			StringInfoData text;
+
+			initStringInfo(&text);
+			stage_state_sql(input, NIL, &text);
+			texts[i] = text.data;
+		}
+		else
+			texts[i] = slice_text(input);
+	}
+	block_sql(stage, "", texts, out);
+}
+
+void
+slice_sql(const DeltaProgram *program, const StatementKey *key, StringInfo out)
+{
+	const Stage *stage = program_stage(program, key->stage);
+
+	switch (key->kind)
+	{
+		case PLAN_SLICE_KEYS:
+			keys_sql(program, stage, key->mask, out);
+			break;
+		case PLAN_SLICE_LEFT:
+			left_sql(stage, key->mask, key->step, out);
+			break;
+		case PLAN_SLICE_OUTSIDE:
+			outside_sql(program, stage, key->mask, out);
+			break;
+		case PLAN_SLICE_INPUT:
+			if (stage->rule == STAGE_PARTITION)
+				partition_input_sql(stage, key->step, key->nulls, out);
+			else
+				linear_input_sql(program, stage, key->mask, key->step, out);
+			break;
+		case PLAN_SLICE_INPUT_DELTA:
+			linear_input_delta_sql(program, stage, key->mask, key->step, out);
+			break;
+		case PLAN_SLICE_RESULT:
+			result_sql(stage, key->mask, out);
+			break;
+		default:
+			elog(ERROR, "statement kind %d is none of a slice", (int) key->kind);
+	}
+}

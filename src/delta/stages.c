@@ -1,0 +1,236 @@
+/*-------------------------------------------------------------------------
+ *
+ * stages.c
+ *	  The deltas of all inputs of one refresh: the windows of the sources, and
+ *	  of the stages, in their order, those that something below has changed.
+ *
+ * A stage whose delta turns out to be empty counts as unchanged for its
+ * readers.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "buffer/consolidate.h"
+#include "delta/delta.h"
+#include "utils/memutils.h"
+
+int
+stage_input_index(const DeltaProgram *program, const Stage *stage)
+{
+	int			i = list_length(program->sources);
+	ListCell   *lc;
+
+	foreach(lc, program->stored)
+	{
+		if (lfirst(lc) == stage)
+			return i;
+		i++;
+	}
+	foreach(lc, program->tree->stages)
+	{
+		if (lfirst(lc) == stage)
+			return i;
+		i++;
+	}
+	elog(ERROR, "stage %d is none of the query's", stage->number);
+}
+
+const Stage *
+program_stage(const DeltaProgram *program, int number)
+{
+	ListCell   *lc;
+
+	foreach(lc, program->tree->stages)
+		if (((const Stage *) lfirst(lc))->number == number)
+			return lfirst(lc);
+	elog(ERROR, "the query has no stage %d", number);
+}
+
+/* Position of the first stage of its own among the inputs. */
+static int
+first_stage(const DeltaProgram *program)
+{
+	return list_length(program->sources) + list_length(program->stored);
+}
+
+/* Sources, and earlier stored stages, below a stored one. */
+static SourceMask
+stored_reads(const DeltaProgram *program, const Stage *stage)
+{
+	ListCell   *ls,
+			   *lp;
+
+	forboth(ls, program->stored, lp, program->parts)
+		if (lfirst(ls) == stage)
+		{
+			const DeltaProgram *part = lfirst(lp);
+			SourceMask	mask = branches_inputs(part, part->tree->branches);
+			ListCell   *lc;
+
+			foreach(lc, part->tree->stages)
+				mask |= stage_reads(part, lfirst(lc));
+			return mask & (INPUT_BIT(first_stage(part)) - 1);
+		}
+	return 0;
+}
+
+SourceMask
+stage_reads(const DeltaProgram *program, const Stage *stage)
+{
+	SourceMask	mask = 0;
+	ListCell   *lc;
+
+	if (stage->rule == STAGE_STORED)
+		return stored_reads(program, stage);
+	if (stage->rule == STAGE_SUM)
+		return branches_inputs(program, stage->branches);
+	foreach(lc, stage->inputs)
+		mask |= INPUT_BIT(stage_input_index(program, ((StageInput *) lfirst(lc))->stage));
+	return mask;
+}
+
+SourceMask
+inputs_below(const DeltaProgram *program, SourceMask sources)
+{
+	SourceMask	mask = sources;
+	ListCell   *lc;
+
+	foreach(lc, program->stored)
+		if (mask & stage_reads(program, lfirst(lc)))
+			mask |= INPUT_BIT(stage_input_index(program, lfirst(lc)));
+	foreach(lc, program->tree->stages)
+		if (mask & stage_reads(program, lfirst(lc)))
+			mask |= INPUT_BIT(stage_input_index(program, lfirst(lc)));
+	return mask;
+}
+
+int64
+run_rows(const DeltaRun *run, SourceMask inputs)
+{
+	int64		rows = 0;
+
+	for (int i = 0; i < program_ninputs(run->program); i++)
+		if (run->changed & inputs & INPUT_BIT(i))
+			rows += run->deltas[i].nrows;
+	return rows;
+}
+
+void
+run_publish(DeltaRun *run, int input)
+{
+	const ChangeWindow *window = &run->deltas[input];
+
+	if (window->nrows == 0)
+		return;
+	run->changed |= INPUT_BIT(input);
+	program_register(psprintf(SQLGEN_DELTA_NAME, input + 1),
+					 run->program->window_desc[input], window->rows,
+					 window->nrows);
+}
+
+DeltaRun *
+run_begin(DeltaProgram *program, const ChangeWindow *windows)
+{
+	DeltaRun   *run = palloc0(sizeof(DeltaRun));
+
+	run->program = program;
+	run->context = AllocSetContextCreate(CurrentMemoryContext, "deltas of stages",
+										 ALLOCSET_DEFAULT_SIZES);
+	run->deltas = palloc0(sizeof(ChangeWindow) * (program_ninputs(program) + 1));
+	for (int i = 0; i < list_length(program->sources); i++)
+	{
+		run->deltas[i] = windows[i];
+		run_publish(run, i);
+	}
+	return run;
+}
+
+DeltaRun *
+run_begin_part(DeltaProgram *part, const DeltaRun *whole)
+{
+	DeltaRun   *run = palloc0(sizeof(DeltaRun));
+	int			nshared = first_stage(part);
+
+	run->program = part;
+	run->context = AllocSetContextCreate(CurrentMemoryContext, "deltas of stages",
+										 ALLOCSET_DEFAULT_SIZES);
+	run->deltas = palloc0(sizeof(ChangeWindow) * (program_ninputs(part) + 1));
+	memcpy(run->deltas, whole->deltas, sizeof(ChangeWindow) * nshared);
+	run->changed = whole->changed & (INPUT_BIT(nshared) - 1);
+	return run;
+}
+
+void
+run_end(DeltaRun *run)
+{
+	/* what comes before the stages is the caller's, or the whole program's */
+	for (int i = first_stage(run->program); i < program_ninputs(run->program); i++)
+		if (run->deltas[i].rows != NULL)
+		{
+			SPI_unregister_relation(psprintf(SQLGEN_DELTA_NAME, i + 1));
+			tuplestore_end(run->deltas[i].rows);
+		}
+	MemoryContextDelete(run->context);
+	pfree(run->deltas);
+	pfree(run);
+}
+
+/* A row of the delta of a sum: c1, c2, ..., w */
+static void
+receive_weighted(TupleTableSlot *slot, void *arg)
+{
+	Consolidation *c = arg;
+	int			ncolumns = slot->tts_tupleDescriptor->natts - 1;
+	int32		w;
+
+	slot_getallattrs(slot);
+	w = DatumGetInt32(slot->tts_values[ncolumns]);
+	if (w == 0)
+		return;
+	memcpy(consolidate_values(c) + 1, slot->tts_values, sizeof(Datum) * ncolumns);
+	memcpy(consolidate_isnull(c) + 1, slot->tts_isnull, sizeof(bool) * ncolumns);
+	consolidate_add(c, w);
+}
+
+static void
+sum_run_delta(DeltaRun *run, const Stage *stage, SourceMask changed,
+			  ChangeWindow *window)
+{
+	DeltaProgram *program = run->program;
+	TupleDesc	desc = program->window_desc[stage_input_index(program, stage)];
+	Consolidation *c = consolidate_begin(desc, program->unit_weights);
+	Statement	statement = {
+		.key = {.kind = PLAN_DELTA, .stage = stage->number, .mask = changed},
+		.rows = run_rows(run, changed),
+		.desc = desc
+	};
+
+	program_execute(program, &statement, receive_weighted, c);
+	consolidate_end(c, window);
+}
+
+void
+run_stages(DeltaRun *run)
+{
+	const Stage *reevaluated = tree_reevaluated(run->program->tree);
+	ListCell   *lc;
+
+	foreach(lc, run->program->tree->stages)
+	{
+		const Stage *stage = lfirst(lc);
+		int			input = stage_input_index(run->program, stage);
+		SourceMask	changed = run->changed & stage_reads(run->program, stage);
+		MemoryContext old;
+
+		if (changed == 0 || stage == reevaluated)
+			continue;
+		old = MemoryContextSwitchTo(run->context);
+		if (stage->rule == STAGE_SUM)
+			sum_run_delta(run, stage, changed, &run->deltas[input]);
+		else
+			slice_run_delta(run, stage, &run->deltas[input]);
+		MemoryContextSwitchTo(old);
+		run_publish(run, input);
+	}
+}

@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * storage.h
+ *	  The tables behind a stream table: its own, and those of its parts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGT_STORAGE_H
+#define PGT_STORAGE_H
+
+#include "pgt.h"
+#include "delta/program.h"
+
+#define PGT_GUARD_TRIGGER	"pg_trickle_guard"
+
+/* Create the table, its index, its guard and its comment, as the owner. */
+extern Oid	storage_create(const char *schema, const char *name,
+						   const DeltaProgram *program, Oid owner);
+
+/*
+ * Create the tables of a program's parts, as far as they are missing or do not
+ * fit; they go with the stream table st.  Returns whether any was created, so
+ * that they have to be filled.
+ */
+extern bool storage_ensure_parts(const DeltaProgram *program, Oid st, Oid owner);
+
+/* Filling takes a snapshot newer than the transaction's: refuse if fixed. */
+extern void require_new_snapshots(const char *what);
+
+/* Does the table have exactly these columns? */
+extern bool storage_matches(Oid relid, const List *layout);
+
+/* Put a new table in the place of an old one, which is dropped. */
+extern void storage_replace(Oid oldrelid, Oid newrelid);
+
+/* Run statements through SPI as the current user. */
+extern void run_sql(const char *sql);
+
+#endif							/* PGT_STORAGE_H */

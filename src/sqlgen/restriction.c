@@ -1,0 +1,201 @@
+/*-------------------------------------------------------------------------
+ *
+ * restriction.c
+ *	  A condition  column = ANY (set), and where else it holds.
+ *
+ * The equalities here are those of btree and hash operator families, which
+ * are symmetric and transitive, also between operators of one family.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/transam.h"
+#include "catalog/pg_operator.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parse_coerce.h"
+#include "sqlgen/restriction.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+#include "utils/syscache.h"
+
+bool
+restriction_fits(Oid opno, Oid type)
+{
+	Oid			left,
+				right;
+
+	op_input_types(opno, &left, &right);
+	return !type_is_rowtype(getBaseType(type)) && IsBinaryCoercible(type, left);
+}
+
+Oid
+restriction_element(Oid opno, Oid type)
+{
+	Oid			left,
+				right;
+
+	op_input_types(opno, &left, &right);
+	return IsPolymorphicType(right) ? getBaseType(type) : right;
+}
+
+static void
+append_operator(StringInfo out, Oid opno)
+{
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(opno));
+	Form_pg_operator op;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator %u", opno);
+	op = (Form_pg_operator) GETSTRUCT(tuple);
+	appendStringInfo(out, "OPERATOR(%s.%s)",
+					 quote_identifier(get_namespace_name(op->oprnamespace)),
+					 NameStr(op->oprname));
+	ReleaseSysCache(tuple);
+}
+
+void
+restriction_append(StringInfo out, const Restriction *r, const char *expr,
+				   Oid type)
+{
+	Oid			left,
+				right;
+
+	op_input_types(r->opno, &left, &right);
+	if (r->or_null)
+		appendStringInfoChar(out, '(');
+	appendStringInfo(out, "(%s)", expr);
+	if (left != type && !IsPolymorphicType(left))
+		appendStringInfo(out, "::%s", plain_type_name(left));
+	if (OidIsValid(r->collation))
+		appendStringInfo(out, " COLLATE %s", generate_collation_name(r->collation));
+	appendStringInfoChar(out, ' ');
+	append_operator(out, r->opno);
+	appendStringInfo(out, " ANY (%s)", r->set);
+	if (r->or_null)
+		appendStringInfo(out, " OR (%s) IS NULL)", expr);
+}
+
+void
+restrictions_append(StringInfo out, const char *keyword, List *restrictions,
+					List *columns, const char *prefix)
+{
+	ListCell   *lc;
+
+	foreach(lc, restrictions)
+	{
+		const Restriction *r = lfirst(lc);
+		const OutputColumn *column = list_nth(columns, r->column - 1);
+
+		appendStringInfoString(out, keyword);
+		restriction_append(out, r, psprintf("%sc%d", prefix, r->column),
+						   column->type);
+		keyword = " AND ";
+	}
+}
+
+/* The name of a type for a cast that changes nothing: character is not bpchar. */
+char *
+plain_type_name(Oid type)
+{
+	return format_type_extended(type, -1,
+								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+}
+
+char *
+restriction_values(Oid opno, Oid type, int column, const char *relation)
+{
+	return psprintf("SELECT c%d::%s FROM %s WHERE c%d IS NOT NULL", column,
+					plain_type_name(restriction_element(opno, type)),
+					relation, column);
+}
+
+Restriction *
+restriction_on(const Restriction *r, int column)
+{
+	Restriction *copy = palloc(sizeof(Restriction));
+
+	*copy = *r;
+	copy->column = column;
+	copy->or_null = false;
+	return copy;
+}
+
+static bool
+is_deterministic(Oid collation)
+{
+	return !OidIsValid(collation) || get_collation_isdeterministic(collation);
+}
+
+bool
+restriction_follows(const Restriction *r, Oid equality, Oid collation)
+{
+	Oid			left,
+				right;
+
+	op_input_types(equality, &left, &right);
+	if (left != right || !equality_ops_are_compatible(equality, r->opno))
+		return false;
+
+	/* Under deterministic collations PostgreSQL's own types are equal as bytes. */
+	return collation == r->collation ||
+		(equality < FirstNormalObjectId && is_deterministic(collation) &&
+		 is_deterministic(r->collation));
+}
+
+Node *
+strip_relabels(Node *node)
+{
+	while (node != NULL && IsA(node, RelabelType))
+		node = (Node *) ((RelabelType *) node)->arg;
+	return node;
+}
+
+static List *
+add_equality(List *equalities, const Var *a, const Var *b, Oid opno,
+			 Oid collation)
+{
+	ColumnEquality *e;
+
+	if (!OidIsValid(opno) || !restriction_fits(opno, a->vartype))
+		return equalities;
+	e = palloc0(sizeof(ColumnEquality));
+	e->factor = a->varno;
+	e->column = a->varattno;
+	e->other = b->varno;
+	e->other_column = b->varattno;
+	e->other_type = b->vartype;
+	e->opno = opno;
+	e->collation = collation;
+	return lappend(equalities, e);
+}
+
+List *
+branch_equalities(const Branch *branch)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, branch->quals)
+	{
+		OpExpr	   *op = lfirst(lc);
+		Node	   *a,
+				   *b;
+
+		if (!IsA(op, OpExpr) || list_length(op->args) != 2)
+			continue;
+		a = strip_relabels(linitial(op->args));
+		b = strip_relabels(lsecond(op->args));
+		if (!IsA(a, Var) || !IsA(b, Var) ||
+			(!op_mergejoinable(op->opno, exprType(linitial(op->args))) &&
+			 !op_hashjoinable(op->opno, exprType(linitial(op->args)))))
+			continue;
+		result = add_equality(result, (Var *) a, (Var *) b, op->opno,
+							  op->inputcollid);
+		result = add_equality(result, (Var *) b, (Var *) a,
+							  get_commutator(op->opno), op->inputcollid);
+	}
+	return result;
+}

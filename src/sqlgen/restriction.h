@@ -1,0 +1,71 @@
+/*-------------------------------------------------------------------------
+ *
+ * restriction.h
+ *	  A condition  column = ANY (set), and where else it holds.
+ *
+ * A refresh reads of a stage only the rows that its changes can meet.  The
+ * planner does not push a join's condition into a grouped or windowed query,
+ * so such restrictions are put into the text of each input.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef PGT_RESTRICTION_H
+#define PGT_RESTRICTION_H
+
+#include "pgt.h"
+#include "lib/stringinfo.h"
+#include "nodes/pg_list.h"
+
+#include "analyze/analyze.h"
+
+typedef struct Restriction
+{
+	int			column;			/* of the relation that is restricted */
+	Oid			opno;			/* column opno element: an equality */
+	Oid			collation;		/* its input collation */
+	const char *set;			/* SQL: an array or a subquery of elements */
+	bool		or_null;		/* rows where the column is NULL stay too */
+} Restriction;
+
+/* A condition of a branch that equates columns of two of its factors. */
+typedef struct ColumnEquality
+{
+	int			factor;			/* 1-based */
+	int			column;
+	int			other;
+	int			other_column;
+	Oid			other_type;
+	Oid			opno;			/* column opno other_column */
+	Oid			collation;
+} ColumnEquality;
+
+/* May a column of the type stand left of the operator, without a conversion? */
+extern bool restriction_fits(Oid opno, Oid type);
+/* The type of the elements, if the column has the given one. */
+extern Oid	restriction_element(Oid opno, Oid type);
+/* Append the condition on an expression of the given type. */
+extern void restriction_append(StringInfo out, const Restriction *r,
+							   const char *expr, Oid type);
+/*
+ * Append the keyword and then all of the conditions, on columns <prefix>c<n>;
+ * columns is of OutputColumn.
+ */
+extern void restrictions_append(StringInfo out, const char *keyword,
+								List *restrictions, List *columns,
+								const char *prefix);
+/* A query for elements: column c<column> of a relation, of the given type. */
+extern char *restriction_values(Oid opno, Oid type, int column,
+								const char *relation);
+/* A copy for another column, whose NULLs go. */
+extern Restriction *restriction_on(const Restriction *r, int column);
+
+/* Do a = b and b opno x imply a opno x, with the equality given? */
+extern bool restriction_follows(const Restriction *r, Oid equality, Oid collation);
+
+/* All equalities of a branch, each in both directions. */
+extern List *branch_equalities(const Branch *branch);
+
+extern char *plain_type_name(Oid type);
+extern Node *strip_relabels(Node *node);
+
+#endif							/* PGT_RESTRICTION_H */
