@@ -238,7 +238,8 @@ block_sql(const Stage *stage, const char *first, char *const *inputs,
 	int			i = 0;
 	ListCell   *lc;
 
-	appendStringInfo(out, "WITH %s", first);
+	if (stage->inputs != NIL)
+		appendStringInfo(out, "WITH %s", first);
 	foreach(lc, stage->inputs)
 	{
 		const Stage *input = ((StageInput *) lfirst(lc))->stage;
@@ -408,7 +409,8 @@ block_state_sql(const Stage *stage, List *restrictions, StringInfo out)
 		if (!block_restrict(stage, lfirst(lc), pushed))
 			above = lappend(above, lfirst(lc));
 
-	texts[0] = input_state(stage, 0, pushed[0]);
+	if (ninputs > 0)
+		texts[0] = input_state(stage, 0, pushed[0]);
 	if (stage->rule == STAGE_LINEAR && stage_inputs_differ(stage))
 		first = match_inputs(stage, pushed, texts);
 	for (int i = 1; i < ninputs; i++)
