@@ -41,6 +41,18 @@ columns_add(Columns *columns, Node *expr)
 	return position;
 }
 
+/* An aggregate of the query below, seen from levels below its reader? */
+static bool
+is_outer_aggregate(const Columns *columns, Node *node)
+{
+	if (!columns->grouped || columns->depth == 0)
+		return false;
+	if (IsA(node, Aggref))
+		return ((Aggref *) node)->agglevelsup == columns->depth;
+	return IsA(node, GroupingFunc) &&
+		((GroupingFunc *) node)->agglevelsup == columns->depth;
+}
+
 /* A reference to the column that an expression of the query below becomes. */
 static Node *
 column_var(Columns *columns, Node *expr, int depth)
@@ -69,6 +81,13 @@ map_mutator(Node *node, Columns *columns)
 		return NULL;
 	if (is_column(columns, node))
 		return column_var(columns, node, 0);
+	if (is_outer_aggregate(columns, node))
+	{
+		Node	   *here = copyObject(node);
+
+		IncrementVarSublevelsUp(here, -columns->depth, columns->depth);
+		return column_var(columns, here, columns->depth);
+	}
 	if (IsA(node, Var))
 	{
 		Var		   *var = (Var *) node;
