@@ -576,7 +576,9 @@ add_laterals(Subqueries *sub, Query *block)
 		RangeTblEntry *rte = copyObject(rt_fetch(lfirst_int(lc), sub->from->query->rtable));
 		RangeTblRef *ref = makeNode(RangeTblRef);
 
-		rte->alias = NULL;
+		/* with its columns' names, which the subquery need not have */
+		rte->eref = makeAlias("lateral", copyObject(rte->eref->colnames));
+		rte->alias = copyObject(rte->eref);
 		rte->subquery = (Query *) columns_map(&sub->left, (Node *) rte->subquery);
 		renumber_laterals(sub, (Node *) rte->subquery, 1);
 		block->rtable = lappend(block->rtable, rte);
