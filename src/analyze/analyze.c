@@ -266,6 +266,53 @@ check_mutability(QueryTree *tree)
 			tree->reason = analyze_mutable_reason((Node *) ((OutputColumn *) lfirst(lc))->expr);
 }
 
+/* The stage that the top shows as it is, or NULL. */
+static Stage *
+shown_stage(const QueryTree *tree)
+{
+	Branch	   *branch;
+	Factor	   *factor;
+	int			column = 0;
+	ListCell   *lc;
+
+	if (tree->aggregated || list_length(tree->branches) != 1)
+		return NULL;
+	branch = linitial(tree->branches);
+	if (list_length(branch->factors) != 1 || branch->quals != NIL)
+		return NULL;
+	factor = linitial(branch->factors);
+	if (factor->stage == NULL)
+		return NULL;
+	foreach(lc, branch->targets)
+	{
+		Var		   *var = lfirst(lc);
+
+		if (!IsA(var, Var) || var->varattno != ++column)
+			return NULL;
+	}
+	return factor->stage;
+}
+
+static bool
+shows_key(const Stage *stage)
+{
+	for (int i = 0; i < list_length(stage->columns); i++)
+		if (stage->origins[i] != 0)
+			return true;
+	return false;
+}
+
+Stage *
+tree_reevaluated(const QueryTree *tree)
+{
+	Stage	   *stage = shown_stage(tree);
+
+	if (stage == NULL || stage->rule != STAGE_PARTITION)
+		return NULL;
+	return stage->nkeys == 0 ||
+		(stage->undetermined != NULL && shows_key(stage)) ? stage : NULL;
+}
+
 /*
  * A stage whose result may come out differently the next time can only be what
  * the top shows: nobody then asks what it was before.
@@ -283,22 +330,6 @@ undetermined_stage(const QueryTree *tree)
 			return stage->undetermined;
 	}
 	return NULL;
-}
-
-Stage *
-tree_reevaluated(const QueryTree *tree)
-{
-	Branch	   *branch;
-	Factor	   *factor;
-
-	if (tree->aggregated || list_length(tree->branches) != 1)
-		return NULL;
-	branch = linitial(tree->branches);
-	if (list_length(branch->factors) != 1 || branch->quals != NIL)
-		return NULL;
-	factor = linitial(branch->factors);
-	return factor->stage != NULL && factor->stage->rule == STAGE_PARTITION &&
-		factor->stage->nkeys == 0 ? factor->stage : NULL;
 }
 
 QueryTree *

@@ -216,10 +216,15 @@ extern bool aggregate_classify(Aggref *aggref, AggregateCall *call,
 extern int	expression_scale(Node *expr);
 
 /*
- * The stage that a tree shows as it is and that has no key, or NULL: its delta
- * is its result now less what is stored, computed once.
+ * The stage that a tree shows as it is and that is computed only now: its delta
+ * is its result, of the parts that changes touch, less what is stored of them.
+ * So it is where a stage has no key, or might come out otherwise if what it
+ * was before were computed again.  NULL if there is none.
  */
 extern Stage *tree_reevaluated(const QueryTree *tree);
+
+/* Can every value of the type be in a btree index? */
+extern bool type_fits_index(Oid type, int32 typmod);
 
 /* Are equal values of the type always the same bytes? */
 extern bool equality_is_image(Oid type, Oid collation);

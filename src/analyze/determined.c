@@ -339,7 +339,8 @@ static void
 check_level(DeterminedWalk *walk, Query *query)
 {
 	check_keys(walk, query->groupClause, "grouping");
-	check_keys(walk, query->distinctClause, "DISTINCT");
+	if (!query->hasDistinctOn)
+		check_keys(walk, query->distinctClause, "DISTINCT");
 	if (query->setOperations != NULL)
 		check_set_operation(walk, query);
 	if (query->hasDistinctOn &&

@@ -56,6 +56,13 @@ type_is_bounded(Oid type, int32 typmod)
 	}
 }
 
+bool
+type_fits_index(Oid type, int32 typmod)
+{
+	return type_is_bounded(type, typmod) &&
+		OidIsValid(lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf);
+}
+
 /*
  * Attributes can be added to a composite type; the values that are stored keep
  * their hashes, and the new ones get others.

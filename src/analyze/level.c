@@ -494,6 +494,24 @@ normalize_level(Analysis *an, Query *query)
 	return normalize_core(an, query, visible_targets(query));
 }
 
+/* Forget what was made since; nobody else has seen it. */
+static void
+forget_stages(Analysis *an, int nstages, int nstored)
+{
+	an->stages = list_truncate(an->stages, nstages);
+	an->shared->stored = list_truncate(an->shared->stored, nstored);
+	an->shared->queries = list_truncate(an->shared->queries, nstored);
+}
+
+static bool
+is_undetermined(Analysis *an, int first_stage)
+{
+	for (int i = first_stage; i < list_length(an->stages); i++)
+		if (((Stage *) list_nth(an->stages, i))->undetermined != NULL)
+			return true;
+	return false;
+}
+
 List *
 normalize_query(Analysis *an, Query *query)
 {
@@ -502,12 +520,17 @@ normalize_query(Analysis *an, Query *query)
 	int			nstored = list_length(an->shared->stored);
 	List	   *result = normalize_level(an, query);
 
-	if (an->reason == NULL)
+	if (an->reason == NULL && !is_undetermined(an, nstages))
 		return result;
-	/* nobody else has seen the stages of the attempt */
-	an->stages = list_truncate(an->stages, nstages);
-	an->shared->stored = list_truncate(an->shared->stored, nstored);
-	an->shared->queries = list_truncate(an->shared->queries, nstored);
-	an->reason = NULL;
-	return normalize_opaque(an, original, "query");
+	forget_stages(an, nstages, nstored);
+	if (an->reason != NULL)
+	{
+		an->reason = NULL;
+		result = normalize_opaque(an, copyObject(original), "query");
+		if (an->reason != NULL || !is_undetermined(an, nstages))
+			return result;
+		forget_stages(an, nstages, nstored);
+	}
+	/* computed again, it may come out otherwise: keep what it was */
+	return stored_branches(an, original);
 }

@@ -400,42 +400,71 @@ normalize_windows(Analysis *an, Query *query)
 
 /* ---- GROUP BY ---- */
 
+/* Columns used outside of aggregates that are no group key by themselves. */
+static bool
+find_dependent(Node *node, List **found)
+{
+	if (node == NULL || IsA(node, Aggref) || IsA(node, GroupingFunc))
+		return false;
+	if (IsA(node, Var))
+	{
+		*found = list_append_unique(*found, node);
+		return false;
+	}
+	return expression_tree_walker(node, find_dependent, found);
+}
+
+static void
+add_dependent_key(Analysis *an, Query *block, Node *expr, Index ref)
+{
+	SortGroupClause *clause = makeNode(SortGroupClause);
+	TargetEntry *tle = NULL;
+	ListCell   *lc;
+
+	get_sort_group_operators(exprType(expr), false, false, false, &clause->sortop,
+							 &clause->eqop, NULL, &clause->hashable);
+	if (!OidIsValid(clause->eqop) || block->groupingSets != NIL)
+	{
+		an->reason = "a column that the group keys determine cannot be grouped";
+		return;
+	}
+	foreach(lc, block->targetList)
+		if (equal(((TargetEntry *) lfirst(lc))->expr, expr) &&
+			((TargetEntry *) lfirst(lc))->ressortgroupref == 0)
+			tle = lfirst(lc);
+	if (tle == NULL)
+	{
+		tle = makeTargetEntry(copyObject((Expr *) expr),
+							  list_length(block->targetList) + 1, NULL, true);
+		block->targetList = lappend(block->targetList, tle);
+	}
+	clause->tleSortGroupRef = tle->ressortgroupref = ref;
+	block->groupClause = lappend(block->groupClause, clause);
+}
+
 /*
  * Columns that the group keys determine must be named in GROUP BY, for the
  * proof that they do is lost with the table.
  */
 static void
-add_dependent_keys(Analysis *an, Query *block, const Columns *below)
+add_dependent_keys(Analysis *an, Query *block)
 {
-	ListCell   *lc;
+	List	   *keys = NIL;
+	List	   *found = NIL;
 	Index		ref = 0;
+	ListCell   *lc;
 
-	foreach(lc, block->targetList)
-		ref = Max(ref, ((TargetEntry *) lfirst(lc))->ressortgroupref);
+	foreach(lc, block->groupClause)
+		keys = lappend(keys, get_sortgroupclause_expr(lfirst(lc), block->targetList));
 	foreach(lc, block->targetList)
 	{
-		TargetEntry *tle = lfirst(lc);
-		SortGroupClause *clause;
-		Oid			sortop,
-					eqop;
-		bool		hashable;
-
-		if (!IsA(tle->expr, Var) || tle->ressortgroupref != 0)
-			continue;
-		get_sort_group_operators(exprType((Node *) tle->expr), false, false, false,
-								 &sortop, &eqop, NULL, &hashable);
-		if (!OidIsValid(eqop) || block->groupingSets != NIL)
-		{
-			an->reason = "a column that the group keys determine cannot be grouped";
-			return;
-		}
-		clause = makeNode(SortGroupClause);
-		clause->tleSortGroupRef = tle->ressortgroupref = ++ref;
-		clause->eqop = eqop;
-		clause->sortop = sortop;
-		clause->hashable = hashable;
-		block->groupClause = lappend(block->groupClause, clause);
+		ref = Max(ref, ((TargetEntry *) lfirst(lc))->ressortgroupref);
+		(void) find_dependent((Node *) ((TargetEntry *) lfirst(lc))->expr, &found);
 	}
+	(void) find_dependent(block->havingQual, &found);
+	foreach(lc, list_difference(found, keys))
+		if (an->reason == NULL)
+			add_dependent_key(an, block, lfirst(lc), ++ref);
 }
 
 /* The block: keys and aggregates over the input's columns. */
@@ -456,8 +485,19 @@ group_block(Analysis *an, Query *query, Columns *below, const Columns *above,
 	block->targetList = (List *) columns_map(below, (Node *) block->targetList);
 	if (having != NIL)
 		block->havingQual = columns_map(below, (Node *) make_ands_explicit(having));
-	add_dependent_keys(an, block, below);
+	add_dependent_keys(an, block);
 	return block;
+}
+
+/* Subqueries outside of aggregates, which are not computed with the groups. */
+static bool
+outer_sublink_walker(Node *node, void *context)
+{
+	if (node == NULL || IsA(node, Aggref))
+		return false;
+	if (IsA(node, SubLink))
+		return true;
+	return expression_tree_walker(node, outer_sublink_walker, context);
 }
 
 /* Is the group key in every grouping set? */
@@ -538,8 +578,9 @@ stored_groups(Analysis *an, Query *query, List *columns, List *having)
 	return stage_stored(an, groups);
 }
 
-List *
-normalize_groups(Analysis *an, Query *query)
+/* A level above the groups computes what they do not. */
+static List *
+normalize_split_groups(Analysis *an, Query *query)
 {
 	Columns		below = {.varno = 1,.sublinks = true};
 	Columns		above = {.varno = 1,.grouped = true};
@@ -549,7 +590,6 @@ normalize_groups(Analysis *an, Query *query)
 	List	   *having = NIL;
 	List	   *quals = NIL;
 
-	pull_up_scalars(query, false);
 	split_having(query, &having, &quals);
 	below.whole = above.whole = clause_exprs(query->groupClause, query->targetList);
 	level->commandType = CMD_SELECT;
@@ -573,4 +613,43 @@ normalize_groups(Analysis *an, Query *query)
 	read_stage(level, stage, quals == NIL ? NULL : (Node *) make_ands_explicit(quals));
 	pull_up_scalars(level, true);
 	return normalize_core(an, level, visible_targets(level));
+}
+
+/*
+ * Groups whose select list needs nothing but their keys and aggregates: the
+ * block has it all.
+ */
+static List *
+normalize_plain_groups(Analysis *an, Query *query)
+{
+	Columns		below = {.varno = 1,.sublinks = true};
+	Query	   *block = makeNode(Query);
+	Stage	   *stage;
+
+	below.whole = clause_exprs(query->groupClause, query->targetList);
+	block->commandType = CMD_SELECT;
+	block->canSetTag = true;
+	block->hasAggs = query->hasAggs;
+	block->groupClause = copyObject(query->groupClause);
+	block->groupDistinct = query->groupDistinct;
+	block->groupingSets = copyObject(query->groupingSets);
+	block->targetList = (List *) columns_map(&below, (Node *) query->targetList);
+	block->havingQual = columns_map(&below, query->havingQual);
+	add_dependent_keys(an, block);
+	if (an->reason != NULL)
+		return NIL;
+	if (below.exprs == NIL)
+		(void) columns_add(&below, makeBoolConst(true, false));
+	stage = group_stage(an, query, block, below.exprs);
+	return an->reason != NULL ? NIL : stage_branches(stage);
+}
+
+List *
+normalize_groups(Analysis *an, Query *query)
+{
+	pull_up_scalars(query, false);
+	if (!query->hasTargetSRFs && !outer_sublink_walker((Node *) query->targetList, NULL) &&
+		!outer_sublink_walker(query->havingQual, NULL))
+		return normalize_plain_groups(an, query);
+	return normalize_split_groups(an, query);
 }

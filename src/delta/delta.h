@@ -63,7 +63,8 @@ typedef enum PlanKind
 	PLAN_SLICE_OUTSIDE,
 	PLAN_SLICE_INPUT,
 	PLAN_SLICE_INPUT_DELTA,
-	PLAN_SLICE_RESULT
+	PLAN_SLICE_RESULT,
+	PLAN_SLICE_TOUCHED
 } PlanKind;
 
 /* What makes a statement's text: equal keys, equal texts. */
@@ -108,6 +109,8 @@ struct DeltaProgram
 	AttrNumber **window_attnums;
 	List	   *watched;		/* oids of all relations of the query, views too */
 	uint64		fingerprint;	/* of the query's meaning */
+	Oid			relid;			/* the table that keeps the result; from the
+								 * first run on */
 	List	   *layout;			/* of LayoutColumn */
 	Identity	identity;
 	List	   *plans;			/* of SavedPlan */
@@ -119,7 +122,7 @@ struct DeltaProgram
 	List	   *stored;			/* of Stage */
 	List	   *parts;			/* of DeltaProgram; NIL in a part itself */
 	char	   *table;			/* of a part: its table in pgtrickle_defs */
-	char	   *order;			/* of a part: the columns of an index, or NULL */
+	char	   *index;			/* the columns of a further index, or NULL */
 
 	/* aggregated queries */
 	int			nstates;
@@ -135,6 +138,8 @@ struct DeltaProgram
 	ExprContext *econtext;
 	ExprState **outputs;
 };
+
+typedef void (*RowCallback) (TupleTableSlot *slot, void *arg);
 
 /* One refresh: the deltas of all inputs. */
 typedef struct DeltaRun
@@ -215,6 +220,14 @@ extern void program_lay_out(DeltaProgram *program);
 
 /* ---- op_slice.c ---- */
 
+/*
+ * Call back for the rows of a PARTITION stage whose keys the deltas of its
+ * inputs touch: as they are now with weight 1, and as the program's table has
+ * them with weight -1.  The weight is the last column.
+ */
+extern void slice_run_touched(DeltaRun *run, const Stage *stage,
+							  RowCallback callback, void *arg);
+
 /* Fill the window with the delta of a PARTITION or LINEAR stage. */
 extern void slice_run_delta(DeltaRun *run, const Stage *stage,
 							ChangeWindow *window);
@@ -261,7 +274,6 @@ extern void aggregate_run_full(DeltaProgram *program, Relation st,
 							   ApplyState *apply);
 
 /* ---- run.c ---- */
-typedef void (*RowCallback) (TupleTableSlot *slot, void *arg);
 
 extern void program_delta_sql(const DeltaProgram *program, SourceMask changed,
 							  StringInfo out);

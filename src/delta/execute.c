@@ -45,16 +45,25 @@ receive_image(TupleTableSlot *slot, void *arg)
 		apply_image(run->apply, row, w);
 }
 
-static void
-run_images(DeltaProgram *program, Relation st, const Statement *statement,
-		   ApplyState *apply)
+static ImageRun
+image_run(const DeltaProgram *program, Relation st, ApplyState *apply, bool weighted)
 {
 	ImageRun	run = {
 		.apply = apply,
 		.row = MakeSingleTupleTableSlot(RelationGetDescr(st), &TTSOpsVirtual),
 		.nvisible = list_length(program->tree->outputs),
-		.weighted = statement->key.kind != PLAN_FULL
+		.weighted = weighted
 	};
+
+	return run;
+}
+
+static void
+run_images(DeltaProgram *program, Relation st, const Statement *statement,
+		   ApplyState *apply)
+{
+	ImageRun	run = image_run(program, st, apply,
+								statement->key.kind == PLAN_DELTA);
 
 	program_execute(program, statement, receive_image, &run);
 	ExecDropSingleTupleTableSlot(run.row);
@@ -137,19 +146,27 @@ program_has_phantoms(const DeltaProgram *program, const ChangeWindow *windows)
 }
 
 /*
- * A query without a key: its delta is its result now less what is stored, so
- * it is computed once.
+ * The shown stage is computed now, and what is stored of it goes: all of it if
+ * it has no key, else what has a key that changes touch.
  */
 static void
-reevaluate(DeltaRun *run, Relation rel, ApplyState *apply)
+reevaluate(DeltaRun *run, const Stage *stage, Relation rel, ApplyState *apply)
 {
-	Statement	statement = {
-		.key = {.kind = PLAN_REEVALUATE},
-		.rows = run_rows(run, run->changed)
-	};
+	ImageRun	images = image_run(run->program, rel, apply, true);
 
-	apply_stored_images(apply);
-	run_images(run->program, rel, &statement, apply);
+	if (stage->nkeys == 0)
+	{
+		Statement	statement = {
+			.key = {.kind = PLAN_REEVALUATE},
+			.rows = run_rows(run, run->changed)
+		};
+
+		apply_stored_images(apply);
+		program_execute(run->program, &statement, receive_image, &images);
+	}
+	else
+		slice_run_touched(run, stage, receive_image, &images);
+	ExecDropSingleTupleTableSlot(images.row);
 	apply_images_done(apply);
 }
 
@@ -168,11 +185,12 @@ run_top(DeltaRun *run, Relation rel, Snapshot snapshot, ApplyObserver observer,
 	if (statement.key.mask == 0)
 		return;
 	statement.rows = run_rows(run, statement.key.mask);
+	program->relid = RelationGetRelid(rel);
 	apply = apply_begin(rel, &program->identity, snapshot);
 	if (observer != NULL)
 		apply_observe(apply, observer, arg);
 	if (reevaluated != NULL)
-		reevaluate(run, rel, apply);
+		reevaluate(run, reevaluated, rel, apply);
 	else if (program->tree->aggregated)
 		aggregate_run_delta(program, rel, &statement, apply);
 	else

@@ -30,6 +30,11 @@
  * A changed R_j without pairs touches every row.  An R_j that has not changed,
  * and that the planner sees through to its tables, is read where it is.
  *
+ * At the top of a query Q(O) is what the table has.  So a PARTITION whose
+ * result might come out otherwise, were it computed again, is computed once:
+ *
+ *		dQ = Q(I | P) - (table | P)		P on the keys that the result shows
+ *
  * Rows are told apart by image, not by any operator.  The slices hold rows of
  * weight 1.
  *
@@ -485,6 +490,27 @@ evaluate_difference(SliceRun *s, MemoryContext context, ChangeWindow *window)
 	consolidate_meet(c);
 	evaluate(s, desc, true, c);
 	consolidate_end(c, window);
+}
+
+void
+slice_run_touched(DeltaRun *run, const Stage *stage, RowCallback callback,
+				  void *arg)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "slices",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	SliceRun   *s = slice_begin(run, stage);
+	Statement	statement;
+
+	find_keys(s);
+	statement = slice_statement(s, PLAN_SLICE_TOUCHED, 0);
+	statement.key.mask = 0;		/* the text depends on the keys only */
+	statement.key.nulls = s->nulls;
+	add_params(s, &statement);
+	program_execute(run->program, &statement, callback, arg);
+	slice_end(s);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
 }
 
 void

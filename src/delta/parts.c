@@ -72,7 +72,7 @@ compile_part(DeltaProgram *program, Stage *stage, char *table)
 	part->sources = program->sources;
 	part->stored = program->stored;
 	part->table = table;
-	part->order = order_columns(stage);
+	part->index = order_columns(stage);
 	stage->relation = quote_qualified_identifier(PGT_DEFS_SCHEMA, table);
 	if (program_ninputs(part) > MAX_SOURCES || part->tree->nkeys > MAX_SOURCES)
 		program->reason = "a result that is kept has too many inputs or group keys";

@@ -500,9 +500,37 @@ describe_inputs(DeltaProgram *program)
 			describe_stage(lfirst(lc));
 }
 
+/*
+ * The keys by which stored rows are looked up, where that is not by the
+ * identity.
+ */
+static char *
+key_columns(const DeltaProgram *program)
+{
+	const Stage *stage = tree_reevaluated(program->tree);
+	StringInfoData sql;
+
+	if (stage == NULL || stage->nkeys == 0 || program->identity.kind == IDENTITY_KEY)
+		return NULL;
+	initStringInfo(&sql);
+	for (int i = 0; i < list_length(stage->columns); i++)
+	{
+		OutputColumn *output = list_nth(program->tree->outputs, i);
+
+		if (stage->origins[i] == 0 ||
+			!type_fits_index(output->type, output->typmod))
+			continue;
+		appendStringInfo(&sql, "%s%s", sql.len > 0 ? ", " : "",
+						 quote_identifier(output->name));
+	}
+	return sql.len > 0 ? sql.data : NULL;
+}
+
 void
 program_lay_out(DeltaProgram *program)
 {
+	if (program->reason == NULL && program->index == NULL)
+		program->index = key_columns(program);
 	if (program->reason == NULL && program->tree->aggregated)
 	{
 		aggregate_plan_states(program);
@@ -663,9 +691,9 @@ program_part_table(const DeltaProgram *part)
 }
 
 const char *
-program_part_order(const DeltaProgram *part)
+program_index(const DeltaProgram *program)
 {
-	return part->order;
+	return program->index;
 }
 
 TupleDesc

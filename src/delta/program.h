@@ -87,13 +87,17 @@ extern bool program_has_phantoms(const DeltaProgram *program,
 								 const ChangeWindow *windows);
 
 /*
+ * The columns by which the table wants an index besides that of its identity,
+ * as SQL, or NULL.
+ */
+extern const char *program_index(const DeltaProgram *program);
+
+/*
  * Results that are kept beside the stream table's own, each a program with a
- * table in pgtrickle_defs; of DeltaProgram.  The columns by which the table
- * wants an index, as SQL, or NULL.
+ * table in pgtrickle_defs; of DeltaProgram.
  */
 extern List *program_parts(const DeltaProgram *program);
 extern const char *program_part_table(const DeltaProgram *part);
-extern const char *program_part_order(const DeltaProgram *part);
 
 /* Drop the kept plans; the memory goes with its context. */
 extern void program_free(DeltaProgram *program);

@@ -145,6 +145,7 @@ statement_sql(const DeltaProgram *program, const StatementKey *key,
 		case PLAN_SLICE_INPUT:
 		case PLAN_SLICE_INPUT_DELTA:
 		case PLAN_SLICE_RESULT:
+		case PLAN_SLICE_TOUCHED:
 			slice_sql(program, key, out);
 			break;
 	}

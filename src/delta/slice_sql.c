@@ -14,6 +14,7 @@
 
 #include "catalog/pg_type.h"
 #include "delta/delta.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 
@@ -400,6 +401,58 @@ result_sql(const Stage *stage, uint64 changed, StringInfo out)
 	block_sql(stage, "", texts, out);
 }
 
+/* ---- the result itself, now and as it is stored ---- */
+
+/* Restrictions of the result's columns, as far as it shows its keys. */
+static List *
+shown_restrictions(const Stage *stage, uint64 nulls)
+{
+	List	   *result = NIL;
+	int			param = 0;
+	ListCell   *lc;
+
+	foreach(lc, slice_keys(stage, 0))
+	{
+		const SliceKey *key = lfirst(lc);
+		bool		or_null = param < MAX_SOURCES && (nulls & (UINT64CONST(1) << param)) != 0;
+
+		param++;
+		for (int i = 0; i < list_length(stage->columns); i++)
+			if (stage->origins[i] == key->position + 1)
+			{
+				result = lappend(result, key_restriction(key, param, i + 1, or_null));
+				break;
+			}
+	}
+	return result;
+}
+
+/* Rows now with weight 1, rows that the table has with weight -1. */
+static void
+touched_sql(const DeltaProgram *program, const Stage *stage, uint64 nulls,
+			StringInfo out)
+{
+	List	   *restrictions = shown_restrictions(stage, nulls);
+	StringInfoData columns;
+	int			column = 0;
+	ListCell   *lc;
+
+	initStringInfo(&columns);
+	for (int i = 1; i <= list_length(stage->columns); i++)
+		appendStringInfo(&columns, "q.c%d, ", i);
+	appendStringInfo(out, "SELECT %s1 AS w FROM (", columns.data);
+	stage_state_sql(stage, restrictions, out);
+	appendStringInfo(out, ") q UNION ALL SELECT %s-1 FROM (SELECT", columns.data);
+	foreach(lc, program->tree->outputs)
+	{
+		column++;
+		appendStringInfo(out, "%s %s AS c%d", column > 1 ? "," : "",
+						 quote_identifier(((OutputColumn *) lfirst(lc))->name), column);
+	}
+	appendStringInfo(out, " FROM %s) q", sqlgen_relation(program->relid));
+	restrictions_append(out, " WHERE ", restrictions, stage->columns, "q.");
+}
+
 void
 slice_sql(const DeltaProgram *program, const StatementKey *key, StringInfo out)
 {
@@ -427,6 +480,9 @@ slice_sql(const DeltaProgram *program, const StatementKey *key, StringInfo out)
 			break;
 		case PLAN_SLICE_RESULT:
 			result_sql(stage, key->mask, out);
+			break;
+		case PLAN_SLICE_TOUCHED:
+			touched_sql(program, stage, key->nulls, out);
 			break;
 		default:
 			elog(ERROR, "statement kind %d is none of a slice", (int) key->kind);

@@ -102,6 +102,8 @@ create_table(const char *schema, const char *name, const DeltaProgram *program)
 	index = apply_index_ddl(relid, program_identity(program));
 	if (index != NULL)
 		run_sql(index);
+	if (program_index(program) != NULL)
+		run_sql(psprintf("CREATE INDEX ON %s (%s)", table, program_index(program)));
 	run_sql(psprintf("CREATE TRIGGER " PGT_GUARD_TRIGGER
 					 " BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s"
 					 " FOR EACH STATEMENT EXECUTE FUNCTION " PGT_SCHEMA ".guard()",
@@ -148,10 +150,6 @@ create_part(const char *name, const DeltaProgram *part, Oid st, Oid owner)
 
 	owner_context_enter(&ctx, BOOTSTRAP_SUPERUSERID);
 	relid = create_table(PGT_DEFS_SCHEMA, name, part);
-	if (program_part_order(part) != NULL)
-		run_sql(psprintf("CREATE INDEX ON %s (%s)",
-						 quote_qualified_identifier(PGT_DEFS_SCHEMA, name),
-						 program_part_order(part)));
 	comment_table(PGT_DEFS_SCHEMA, name,
 				  psprintf("auxiliary table of stream table %s", get_rel_name(st)));
 	ATExecChangeOwner(relid, owner, false, AccessExclusiveLock);
