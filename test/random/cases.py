@@ -3,7 +3,7 @@ import random
 
 from changes import ChangeMaker
 from datatypes import TYPES, quote, weighted
-from queries import QueryMaker, make_views
+from queries import DIFFERENTIAL_CONSTRUCTS, QueryMaker, make_views
 from tables import TableMaker
 
 class StreamTable:
@@ -27,14 +27,17 @@ MAX_SESSION = 4
 
 
 class CaseMaker:
-    def __init__(self, key, steps, citext):
+    def __init__(self, key, steps, citext, core=0.5, need=()):
         self.rnd = random.Random(key)
         self.steps = steps
         self.citext = citext
+        self.need = need
+        self.core = core          # share of the cases that have queries of the core only
 
     def make(self):
         rnd = self.rnd
         case = Case()
+        core = rnd.random() < self.core
         odd = rnd.random() < 0.06
         tables = TableMaker(rnd, self.citext).make(weighted(rnd, [(2, 5), (3, 4), (4, 2), (5, 1)]),
                                                    odd)
@@ -53,12 +56,15 @@ class CaseMaker:
         case.setup.append({'t': 'sql', 's': 0,
                            'q': 'CREATE FUNCTION fi(integer) RETURNS integer IMMUTABLE LANGUAGE '
                            "sql AS 'SELECT $1 * 2 + 1'"})
-        qm = QueryMaker(rnd, tables, [])
-        for ddl, _ in make_views(rnd, qm):
+        if not core:
+            case.setup.append({'t': 'sql', 's': 0, 'q': 'CREATE AGGREGATE usum(integer) '
+                               '(sfunc = int4pl, stype = integer, initcond = 0)'})
+        qm = QueryMaker(rnd, tables, [], self.need)
+        for ddl, _ in make_views(rnd, qm, core):
             case.setup.append({'t': 'sql', 's': 0, 'q': ddl})
         for i in range(rnd.randint(2, 5)):
-            q = qm.make()
-            mode = 'DIFFERENTIAL' if q.must_diff else 'AUTO'
+            q = qm.make_core() if core else qm.make_any()
+            mode = 'DIFFERENTIAL' if q.constructs <= DIFFERENTIAL_CONSTRUCTS else 'AUTO'
             if rnd.random() < 0.03:
                 mode = 'FULL'
             if q.may_raise and mode == 'DIFFERENTIAL':

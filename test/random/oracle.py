@@ -3,8 +3,8 @@
 
 A case is a schema with two to five tables, some stream tables over them and a
 list of operations: changes in several interleaved sessions, refreshes, checks.
-It is made completely before it runs, from "<seed>/<case number>" alone, so it
-can be run again and shrunk by leaving parts out.
+It is made completely before it runs, from "<seed>/<case number>" and the options
+alone, so it can be run again and shrunk by leaving parts out.
 
 A step is one refresh and one comparison.  The driver is sequential and the
 comparison follows the refresh in a snapshot in which nothing that the refresh
@@ -23,6 +23,7 @@ import sys
 import time
 
 from cases import CaseMaker
+from queries import DIFFERENTIAL_CONSTRUCTS, OTHER_CONSTRUCTS
 from runner import Failure, Runner
 from shrink import Shrinker, script
 
@@ -40,8 +41,19 @@ def main():
                     help='least share of steps that must count')
     ap.add_argument('--build', default=os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                                     '..', '..', 'build'))
+    ap.add_argument('--core', type=float, default=0.5,
+                    help='share of the cases that stay within the operators of the core')
+    ap.add_argument('--enable', default='', metavar='A,B',
+                    help='constructs that must have a rule, in addition to those that '
+                    'queries.py enables; all for every one')
+    ap.add_argument('--disable', default='', metavar='A,B', help='the opposite')
+    ap.add_argument('--need', default='', metavar='A,B',
+                    help='every query beyond the core has one of these constructs')
+    ap.add_argument('--constructs', action='store_true',
+                    help='print how often each construct was made, and how often it counts')
     ap.add_argument('--quiet', action='store_true')
     args = ap.parse_args()
+    choose(args)
     seed = args.seed or str(random.SystemRandom().randrange(10 ** 9))
     print('random oracle: seed %s' % seed, flush=True)
     runner = Runner()
@@ -55,7 +67,8 @@ def main():
             break
         if args.minutes and time.time() - start > args.minutes * 60:
             break
-        case = CaseMaker('%s/%d' % (seed, no), args.case_steps, runner.citext).make()
+        case = CaseMaker('%s/%d' % (seed, no), args.case_steps, runner.citext,
+                         args.core, words(args.need)).make()
         try:
             runner.run(case)
         except Failure as f:
@@ -80,9 +93,12 @@ def main():
           'AUTO: %d differential, %d full; %d refused, %d slow; %d failures'
           % (seed, st['steps'], seconds, st['steps'] / max(seconds, 0.001), runner.cases,
              st['stcases'], 100 * share, st['changes'], st['rejected'], st['skipped'],
-             st['invalid'], st['heavy'], st['auto_diff'], st['auto_full'], st['refused'], st['slow'], failures))
+             st['invalid'], st['heavy'], st['auto_diff'], st['auto_full'],
+             st['refused'], st['slow'], failures))
     print('  counted by kind: ' + ', '.join('%s %d/%d' % (k, v[1], v[0])
                                             for k, v in sorted(runner.kinds.items())))
+    if args.constructs:
+        table(runner.constructs)
     if failures:
         return 1
     if st['slow'] > 2 + st['steps'] / 500:
@@ -94,17 +110,44 @@ def main():
     return 0
 
 
+def words(text):
+    known = DIFFERENTIAL_CONSTRUCTS | OTHER_CONSTRUCTS
+    out = [w.strip() for w in text.split(',') if w.strip()]
+    if out == ['all']:
+        return sorted(known)
+    for w in out:
+        if w not in known:
+            sys.exit('no such construct: %s; there are: %s' % (w, ', '.join(sorted(known))))
+    return out
+
+
+def choose(args):
+    DIFFERENTIAL_CONSTRUCTS.update(words(args.enable))
+    DIFFERENTIAL_CONSTRUCTS.difference_update(words(args.disable))
+    words(args.need)
+
+
+def table(constructs):
+    print('  %-42s %8s %8s %8s  %s' % ('construct', 'made', 'counts', 'by delta', 'mode'))
+    for c in sorted(DIFFERENTIAL_CONSTRUCTS | OTHER_CONSTRUCTS):
+        print('  %-42s %8d %8d %8d  %s' % ((c,) + tuple(constructs.get(c, (0, 0, 0))) + (
+            'DIFFERENTIAL' if c in DIFFERENTIAL_CONSTRUCTS else 'AUTO',)))
+
+
 def report(runner, args, seed, no, case, failure, n):
-    head = ['random oracle, seed %s, case %d (run.sh --seed %s --case %d)' % (seed, no, seed, no)]
+    again = ['--seed', seed, '--case', str(no), '--case-steps', str(args.case_steps)]
+    for name in ('core', 'enable', 'disable', 'need'):
+        again += ['--' + name, "'%s'" % getattr(args, name)] if getattr(args, name) != '' else []
+    head = ['random oracle: run.sh ' + ' '.join(again)]
     print('FAILURE seed %s case %d: %s: %s' % (seed, no, failure.kind, failure), flush=True)
     if failure.st:
         print('  %s: %s' % (failure.st.mode, failure.st.query.render()))
     small = case
     if args.shrink > 0:
         shrinker = Shrinker(runner, case, failure, args.shrink)
-        kept = copy.deepcopy((runner.stats, runner.kinds))
+        kept = copy.deepcopy((runner.stats, runner.kinds, runner.constructs))
         result = shrinker.run()
-        runner.stats, runner.kinds = kept
+        runner.stats, runner.kinds, runner.constructs = kept
         if result is None:
             print('  it does not repeat')
             head.append('did not repeat when run again')

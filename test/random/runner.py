@@ -42,7 +42,8 @@ class Runner:
         self.stats = {'steps': 0, 'counted': 0, 'stcases': 0, 'stcounted': 0, 'skipped': 0,
                       'invalid': 0, 'changes': 0, 'rejected': 0, 'auto_diff': 0, 'auto_full': 0,
                       'heavy': 0, 'refused': 0, 'slow': 0}
-        self.kinds = {}
+        self.kinds = {}           # kind of query -> stream tables, those that count
+        self.constructs = {}      # the same of each construct
         self.connect_all()
         cur = self.conns[0].cursor()
         cur.execute("SELECT count(*) FROM pg_available_extensions WHERE name = 'citext'")
@@ -169,12 +170,16 @@ class Runner:
             self.history(case, case.sts[i], live[i])
         for r in live.values():
             self.stats['stcases'] += 1
-            k = self.kinds.setdefault(r['st'].query.kind, [0, 0])
-            k[0] += 1
-            if r['rows'] and len(r['sums']) > 1:
+            counts = bool(r['rows'] and len(r['sums']) > 1)
+            if counts:
                 self.stats['stcounted'] += 1
                 self.stats['counted'] += r['steps']
-                k[1] += 1
+            query = r['st'].query
+            for k in [self.kinds.setdefault(query.kind, [0, 0, 0])] \
+                    + [self.constructs.setdefault(c, [0, 0, 0]) for c in query.constructs]:
+                k[0] += 1
+                k[1] += counts
+                k[2] += r['differential']
         for c in self.conns.values():
             if c.info.transaction_status != IDLE:
                 c.cursor().execute('ROLLBACK')
@@ -202,7 +207,7 @@ class Runner:
             if setup:
                 if op['t'] == 'rows':
                     return
-                raise Failure('setup', '%s: %s' % (render(op), one_line(e)))
+                raise Failure('setup:' + code, '%s: %s' % (render(op), one_line(e)))
             prepare = op['q'].startswith('PREPARE TR') if op['t'] == 'sql' else False
             if op.get('ddl') and code.startswith(('42', '55', '0A')):
                 return            # a table or partition that an earlier error left out
@@ -378,7 +383,7 @@ class Runner:
             raise Failure('diff', '%d differing rows in %s after a refresh (%s) in session %d'
                           % (diff, st.name, how, s), st=st, at=self.at)
         # The one row of an aggregate without GROUP BY may stand for no rows.
-        if least < (0 if st.query.branches[0].group == [] else 1):
+        if least < (0 if st.query.is_scalar() or not st.query.core else 1):
             raise Failure('count', '__pgt_count %s in %s' % (least, st.name), st=st, at=self.at)
         # Many small steps find more than a few large ones.
         if rows > 1500 or time.time() - began > 0.15:
@@ -438,6 +443,7 @@ class Runner:
                        'pgtrickle.pgt_refresh_history WHERE pgt_id = %d AND refresh_id > %d '
                        'GROUP BY action' % (r['pgt_id'], r['first']))
         actions = {a: (n, why, status) for a, n, why, status in cur.fetchall()}
+        r['differential'] = 'DIFFERENTIAL' in actions
         if st.mode == 'AUTO':
             self.stats['auto_full' if 'FULL' in actions else 'auto_diff'] += 1
         if st.mode != 'DIFFERENTIAL':

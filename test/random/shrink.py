@@ -91,6 +91,7 @@ class Shrinker:
         self.lists(lambda c: c.ops)
         self.lists(lambda c: c.setup)
         self.queries()
+        self.lists(lambda c: c.setup)
         for which in ('ops', 'setup'):
             for i in range(len(getattr(self.case, which))):
                 if 'rows' in getattr(self.case, which)[i]:
@@ -130,26 +131,18 @@ class Shrinker:
             size = max(1, size // 2)
 
     def queries(self):
+        """Smaller queries: parts of them, or pieces left out or replaced."""
         for n in range(len(self.case.sts)):
-            q = lambda c: c.sts[n].query
-
-            def drop_target(i):
-                def change(c):
-                    if len(q(c).targets()) < 2:
-                        return False
-                    for b in q(c).branches:
-                        del b.targets[i]
-                return change
-            for i in reversed(range(len(q(self.case).targets()))):
-                self.attempt(drop_target(i))
-            for i in reversed(range(len(q(self.case).branches))):
-                self.attempt(lambda c: q(c).branches.__delitem__(i)
-                             if len(q(c).branches) > 1 else False)
-            for b in range(len(q(self.case).branches)):
-                for i in reversed(range(len(q(self.case).branches[b].where))):
-                    self.attempt(lambda c: q(c).branches[b].where.__delitem__(i))
-                for i in reversed(range(len(q(self.case).branches[b].group or []))):
-                    self.attempt(lambda c: q(c).branches[b].group.__delitem__(i))
+            query = lambda c: c.sts[n].query
+            while time.time() < self.until and any(
+                    self.attempt(lambda c: query(c).take_root(*root))
+                    for root in query(self.case).roots()):
+                pass
+            i = 0
+            while i < len(query(self.case).reductions()) and time.time() < self.until:
+                r = query(self.case).reductions()[-1 - i]
+                if not self.attempt(lambda c: query(c).reduce(*r)):
+                    i += 1
 
     def sessions(self):
         def one(c):
