@@ -16,6 +16,7 @@ class StreamTable:
 
 class Case:
     def __init__(self):
+        self.tables = []
         self.setup = []           # operations before the stream tables are made
         self.sts = []
         self.ops = []
@@ -41,6 +42,7 @@ class CaseMaker:
         odd = rnd.random() < 0.06
         tables = TableMaker(rnd, self.citext).make(weighted(rnd, [(2, 5), (3, 4), (4, 2), (5, 1)]),
                                                    odd)
+        case.tables = tables
         needs = {TYPES[c.typ].needs for t in tables for c in t.cols} - {None}
         for q in sorted(needs) + [q for t in tables for q in t.ddl]:
             case.setup.append({'t': 'sql', 's': 0, 'q': q})

@@ -51,12 +51,14 @@ def main():
                     help='every query beyond the core has one of these constructs')
     ap.add_argument('--constructs', action='store_true',
                     help='print how often each construct was made, and how often it counts')
+    ap.add_argument('--test-generator', action='store_true',
+                    help='look for queries whose result is not determined by their tables')
     ap.add_argument('--quiet', action='store_true')
     args = ap.parse_args()
     choose(args)
     seed = args.seed or str(random.SystemRandom().randrange(10 ** 9))
     print('random oracle: seed %s' % seed, flush=True)
-    runner = Runner()
+    runner = Runner(test_generator=args.test_generator)
     start = last = time.time()
     no = args.case if args.case is not None else 0
     failures = 0

@@ -11,6 +11,7 @@ import psycopg2.extensions
 from cases import MAX_SESSION
 from changes import render
 from datatypes import quote
+from determined import Determined
 
 
 class Failure(Exception):
@@ -36,8 +37,9 @@ REFUSALS = ('a group key has a type that cannot be hashed', 'multiply to too man
 
 
 class Runner:
-    def __init__(self, schema='o'):
+    def __init__(self, schema='o', test_generator=False):
         self.schema = schema
+        self.test_generator = test_generator
         self.conns = {}
         self.stats = {'steps': 0, 'counted': 0, 'stcases': 0, 'stcounted': 0, 'skipped': 0,
                       'invalid': 0, 'changes': 0, 'rejected': 0, 'auto_diff': 0, 'auto_full': 0,
@@ -136,6 +138,7 @@ class Runner:
 
     def run_inner(self, case):
         self.at = None
+        self.determined = Determined(self, case) if self.test_generator else None
         try:
             self.clean()
         except Failure as f:
@@ -299,7 +302,7 @@ class Runner:
                 self.sql(s, 'ROLLBACK')
             return True
 
-    def compare_sql(self, st, count):
+    def compare_sql(self, st, count, table=None):
         ts = st.query.targets()
         cols = []
         for i, t in enumerate(ts):
@@ -313,7 +316,7 @@ class Runner:
                 'AS n, min(pc) AS pc, hashtextextended(ROW(%s)::text, count(*) FILTER '
                 '(WHERE w < 0)) AS h FROM (SELECT %s, 1 AS w, %s AS pc FROM %s UNION ALL '
                 'SELECT %s, -1, NULL FROM (%s) q) u GROUP BY %s) d'
-                % (keys, cols, pc, quote(st.name), cols, st.query.render(), keys))
+                % (keys, cols, pc, table or quote(st.name), cols, st.query.render(), keys))
 
     def refresh(self, op, live):
         r = live[op['st']]
@@ -392,8 +395,12 @@ class Runner:
             self.sql(s, 'COMMIT')
         elif how == 'rollback':
             self.sql(s, 'ROLLBACK')
+        if self.determined and how == 'plain' and s == 0:
+            why = self.determined.check(r)
+            if why:
+                raise Failure('undetermined', why, st=st, at=self.at)
 
-    def tolerable(self, s, st):
+    def tolerable(self, s, st, table=None):
         """Are the differences within the tolerance for float sums?"""
         ts = st.query.targets()
         floats = [i for i, t in enumerate(ts) if t.cmp == 'float']
@@ -412,7 +419,7 @@ class Runner:
                 keys.append('k%d' % n)
         cols = ', '.join(cols)
         q = ('SELECT %s FROM (SELECT %s, 1 AS w FROM %s UNION ALL SELECT %s, -1 FROM (%s) q) u%s'
-             % (', '.join(aggs), cols, quote(st.name), cols, st.query.render(),
+             % (', '.join(aggs), cols, table or quote(st.name), cols, st.query.render(),
                 ' GROUP BY ' + ', '.join(keys) if keys else ''))
         for row in self.sql(s, q).fetchall():
             for a, b in zip(row[::2], row[1::2]):
