@@ -11,7 +11,7 @@ INSERT INTO t VALUES
 	(1, 1, 3, '{a,b}', '[1, {"k": 2}, null]', 'one two'), (2, 1, 2, '{a,a,NULL}', '[]', 'three'),
 	(3, 2, 0, '{}', '["x"]', ''), (4, NULL, NULL, NULL, NULL, NULL), (5, 3, 1, '{c}', '[true]', 'two two');
 INSERT INTO u VALUES (1, 1, 10), (2, 1, 20), (3, 2, 30), (4, NULL, 40), (5, 1, NULL);
-INSERT INTO e VALUES (1, '{x,x}'), (1, '{x,x}'), (2, '{y,NULL}'), (NULL, '{z}');
+INSERT INTO e VALUES (1, '{x,x}'), (1, '{x,x}'), (2, '{y,NULL}'), (NULL, '{z}'), (3, '{a}');
 
 -- functions without tables, and two that are written in SQL
 CREATE FUNCTION up_to(n int) RETURNS SETOF int LANGUAGE sql IMMUTABLE AS 'SELECT generate_series(1, n)';
@@ -89,7 +89,7 @@ SELECT g, tag, count(*) FROM unnest_keyless GROUP BY g, tag ORDER BY g, tag;
 BEGIN;
 INSERT INTO t VALUES (6, 5, 4, '{b,d}', '[[1], 2]', 'six'), (7, 2, -1, '{a}', '{"not": "a list"}'::jsonb -> 'list', 'two');
 INSERT INTO u VALUES (6, 5, 1), (7, 5, 2), (8, 2, 5), (9, 1, 21);
-INSERT INTO e VALUES (5, '{x}'), (1, '{x,x}'), (1, NULL);
+INSERT INTO e VALUES (5, '{x}'), (1, '{x,x}'), (1, NULL), (3, '{d,x}');
 COMMIT;
 SELECT * FROM all_fresh('op_lateral');
 SELECT * FROM results;
@@ -102,7 +102,7 @@ UPDATE t SET tags = array_remove(tags, 'a'), words = 'two' WHERE id = 2;
 DELETE FROM u WHERE id IN (9, 2, 6);
 UPDATE u SET v = 15 WHERE id = 1;
 DELETE FROM e WHERE ctid = (SELECT min(ctid) FROM e WHERE g = 1);
-UPDATE e SET tags = '{y,y}' WHERE g = 2;
+UPDATE e SET tags = '{b,y}' WHERE g = 2;
 COMMIT;
 SELECT * FROM all_fresh('op_lateral');
 SELECT * FROM results;

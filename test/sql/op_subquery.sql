@@ -49,7 +49,7 @@ SELECT made('in_unknown', 'SELECT id FROM o WHERE (k IN (SELECT k FROM i)) IS NU
 SELECT made('any_', 'SELECT id FROM o WHERE m > ANY (SELECT w FROM i WHERE i.k = o.k)');
 SELECT made('any_closed', 'SELECT id FROM o WHERE m < ANY (SELECT w FROM i)');
 SELECT made('all_', 'SELECT id FROM o WHERE m >= ALL (SELECT w FROM i WHERE i.k = o.k)');
-SELECT made('all_closed', 'SELECT id FROM o WHERE m >= ALL (SELECT w FROM d)');
+SELECT made('all_closed', 'SELECT id FROM o WHERE m >= ALL (SELECT w FROM d WHERE k < 3)');
 SELECT made('all_not_equal', 'SELECT id, k <> ALL (SELECT k FROM i) AS b FROM o');
 SELECT made('row_less', 'SELECT id FROM o WHERE (k, m) < ANY (SELECT k, w FROM i)');
 -- OR, NOT, CASE, and the select list
