@@ -226,6 +226,19 @@ top_is_aggregate(const Query *query)
 	return query_is_grouped(query) != (query->distinctClause != NIL);
 }
 
+/* What has no other form is one part; if not even that, the reason stands. */
+static void
+analyze_whole(Analysis *an, Query *query, QueryTree *tree)
+{
+	const char *reason = an->reason;
+
+	an->stages = NIL;
+	an->reason = NULL;
+	tree->branches = normalize_opaque(an, query, "query");
+	if (an->reason != NULL)
+		an->reason = reason;
+}
+
 static void
 analyze_top(Analysis *an, Query *query, QueryTree *tree)
 {
@@ -239,12 +252,16 @@ analyze_top(Analysis *an, Query *query, QueryTree *tree)
 		if (analyze_aggregated(an, copy, tree))
 			return;
 		tree->distinct = false;
+		if (an->impossible)
+			return;
 		an->stages = NIL;
 		an->shared->stored = list_truncate(an->shared->stored, nstored);
 		an->shared->queries = list_truncate(an->shared->queries, nstored);
 		an->reason = NULL;
 	}
-	tree->branches = normalize_level(an, query);
+	tree->branches = normalize_level(an, copyObject(query));
+	if (an->reason != NULL && !an->impossible)
+		analyze_whole(an, query, tree);
 }
 
 static void

@@ -26,6 +26,7 @@ typedef struct Analysis
 	SharedStages *shared;
 	List	   *stages;			/* of Stage */
 	const char *reason;			/* NULL as long as all is well */
+	bool		impossible;		/* there is no other form to try */
 } Analysis;
 
 /*

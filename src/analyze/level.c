@@ -520,7 +520,7 @@ normalize_query(Analysis *an, Query *query)
 	int			nstored = list_length(an->shared->stored);
 	List	   *result = normalize_level(an, query);
 
-	if (an->reason == NULL && !is_undetermined(an, nstages))
+	if (an->impossible || (an->reason == NULL && !is_undetermined(an, nstages)))
 		return result;
 	forget_stages(an, nstages, nstored);
 	if (an->reason != NULL)

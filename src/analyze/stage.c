@@ -11,8 +11,10 @@
 #include "postgres.h"
 
 #include "analyze/analyze_internal.h"
+#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "utils/lsyscache.h"
 
 #define STAGE_NAME "__pgt_s%d"
 
@@ -54,6 +56,20 @@ same_branches(const List *a, const List *b)
 			return false;
 	}
 	return true;
+}
+
+/*
+ * Rows of no declared type cannot be kept: their columns are known to whom made
+ * them only.
+ */
+static void
+check_columns(Analysis *an, const Stage *stage)
+{
+	ListCell   *lc;
+
+	foreach(lc, stage->columns)
+		if (get_typtype(((OutputColumn *) lfirst(lc))->type) == TYPTYPE_PSEUDO)
+			an->reason = "it passes on rows that have no declared type";
 }
 
 static Stage *
@@ -118,6 +134,7 @@ add_sum(Analysis *an, List *branches)
 	foreach(lc, ((Branch *) linitial(branches))->targets)
 		stage->columns = lappend(stage->columns, make_output("", lfirst(lc)));
 	stage->unique = branches_unique(branches);
+	check_columns(an, stage);
 	return stage;
 }
 
@@ -196,6 +213,7 @@ stage_block(Analysis *an, StageRule rule, const char *what, Query *query,
 									 make_output("", (Node *) tle->expr));
 	}
 	stage->origins = palloc0(sizeof(int) * (list_length(stage->columns) + 1));
+	check_columns(an, stage);
 	return stage;
 }
 
@@ -232,6 +250,7 @@ stage_stored(Analysis *an, Query *query)
 		return list_nth(an->shared->stored, position - 1);
 	tree = analyze_tree(&sub, query);
 	an->reason = tree->reason;
+	an->impossible = sub.impossible;
 	if (an->reason != NULL)
 		return NULL;
 	stage = add_stage(an, STAGE_STORED, "stored");

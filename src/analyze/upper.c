@@ -206,6 +206,7 @@ normalize_limit(Analysis *an, Query *query)
 	if (query->sortClause == NIL)
 	{
 		an->reason = "LIMIT without ORDER BY is recomputed";
+		an->impossible = true;
 		return NIL;
 	}
 	inner->limitCount = inner->limitOffset = NULL;

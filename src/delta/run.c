@@ -112,6 +112,16 @@ stage_delta_sql(const DeltaProgram *program, const StatementKey *key,
 	branches_delta_sql(program, stage->branches, key->mask, out);
 }
 
+/*
+ * The result of a whole query is that of its definition view, unless parts of
+ * it are at hand.
+ */
+static bool
+reads_definition(const DeltaProgram *program)
+{
+	return program->table == NULL && program->parts == NIL;
+}
+
 static void
 statement_sql(const DeltaProgram *program, const StatementKey *key,
 			  StringInfo out)
@@ -128,16 +138,20 @@ statement_sql(const DeltaProgram *program, const StatementKey *key,
 			aggregate_state_sql(program, program->tree->nkeys > 0, key->nulls, out);
 			break;
 		case PLAN_REEVALUATE:
-			core_state_sql(program, false, 0, out);
+			if (reads_definition(program))
+				appendStringInfo(out, "SELECT *, 1 AS w FROM %s",
+								 sqlgen_relation(program->defview));
+			else
+				core_state_sql(program, false, 0, out);
 			break;
 		case PLAN_FULL:
 			if (program->reason == NULL && program->tree->aggregated)
 				aggregate_state_sql(program, false, 0, out);
-			else if (program->table != NULL || program->parts != NIL)
-				core_state_sql(program, false, 0, out);
-			else
+			else if (reads_definition(program))
 				appendStringInfo(out, "SELECT * FROM %s",
 								 sqlgen_relation(program->defview));
+			else
+				core_state_sql(program, false, 0, out);
 			break;
 		case PLAN_SLICE_KEYS:
 		case PLAN_SLICE_LEFT:
