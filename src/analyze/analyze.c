@@ -232,9 +232,8 @@ analyze_whole(Analysis *an, Query *query, QueryTree *tree)
 {
 	const char *reason = an->reason;
 
-	an->stages = NIL;
 	an->reason = NULL;
-	tree->branches = normalize_opaque(an, query, "query");
+	tree->branches = normalize_opaque(an, query, "query", an->whole);
 	if (an->reason != NULL)
 		an->reason = reason;
 }
@@ -254,14 +253,14 @@ analyze_top(Analysis *an, Query *query, QueryTree *tree)
 		tree->distinct = false;
 		if (an->impossible)
 			return;
-		an->stages = NIL;
-		an->shared->stored = list_truncate(an->shared->stored, nstored);
-		an->shared->queries = list_truncate(an->shared->queries, nstored);
+		forget_stages(an, 0, nstored);
 		an->reason = NULL;
 	}
 	tree->branches = normalize_level(an, copyObject(query));
-	if (an->reason != NULL && !an->impossible)
-		analyze_whole(an, query, tree);
+	if (an->reason == NULL || an->impossible)
+		return;
+	forget_stages(an, 0, nstored);
+	analyze_whole(an, query, tree);
 }
 
 static void
@@ -376,7 +375,7 @@ QueryTree *
 analyze_query(Query *query)
 {
 	SharedStages shared = {0};
-	Analysis	an = {.shared = &shared};
+	Analysis	an = {.shared = &shared,.whole = true};
 	QueryTree  *tree = analyze_tree(&an, inline_ctes(query));
 
 	tree->stored = shared.stored;

@@ -26,6 +26,8 @@ typedef struct Analysis
 	SharedStages *shared;
 	List	   *stages;			/* of Stage */
 	const char *reason;			/* NULL as long as all is well */
+	bool		whole;			/* it is about the query itself, whose text
+								 * is at hand */
 	bool		impossible;		/* there is no other form to try */
 } Analysis;
 
@@ -52,6 +54,8 @@ extern Stage *stage_block(Analysis *an, StageRule rule, const char *what,
 						  Query *query, List *inputs);
 /* A closed query whose result is kept. */
 extern Stage *stage_stored(Analysis *an, Query *query);
+/* Forget the stages made since there were so many: nobody else has seen them. */
+extern void forget_stages(Analysis *an, int nstages, int nstored);
 /* An input of a block; it has no keys and no pairs yet. */
 extern StageInput *stage_input(Stage *stage);
 /* A range table entry that reads a stage under its name, and the way back. */
@@ -118,6 +122,7 @@ extern List *normalize_from(Analysis *an, Query *query, Node *jointree,
 extern const char *relation_reason(const RangeTblEntry *rte);
 extern List *visible_targets(Query *query);
 extern void flatten_aliases(Query *query);
+extern List *level_vars(Query *query);
 
 /* ---- union.c ---- */
 extern List *normalize_setop(Analysis *an, Query *query);
@@ -153,13 +158,19 @@ extern bool query_is_single_row(Query *query);
 extern void pull_up_scalars(Query *query, bool targets);
 
 /* ---- opaque.c ---- */
-/* A whole query as one part, its tables as inputs. */
-extern List *normalize_opaque(Analysis *an, Query *query, const char *what);
+/*
+ * A whole query as one part, its tables as inputs; whole: it will not be
+ * printed.
+ */
+extern List *normalize_opaque(Analysis *an, Query *query, const char *what,
+							  bool whole);
 /* Replace every table below a query by an input; appends to *inputs. */
 extern void read_inputs_raw(Analysis *an, Query *query, List **inputs);
 
 /* ---- cte.c ---- */
 extern Query *inline_ctes(Query *query);
+/* A tree walker; context is NULL. */
+extern bool has_search_or_cycle(Node *node, void *context);
 
 /* ---- determined.c ---- */
 /* Why the result of a block is not a function of its inputs, or NULL. */

@@ -66,7 +66,6 @@ recursive_query(CommonTableExpr *cte)
 	Query	   *query = makeNode(Query);
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
 	RangeTblRef *ref = makeNode(RangeTblRef);
-	CommonTableExpr *copy = copyObject(cte);
 	int			column = 0;
 	ListCell   *ln,
 			   *lt,
@@ -84,10 +83,7 @@ recursive_query(CommonTableExpr *cte)
 	query->commandType = CMD_SELECT;
 	query->canSetTag = true;
 	query->hasRecursive = true;
-	/* the rewriter has made columns of these clauses already */
-	copy->search_clause = NULL;
-	copy->cycle_clause = NULL;
-	query->cteList = list_make1(copy);
+	query->cteList = list_make1(copyObject(cte));
 	query->rtable = list_make1(rte);
 	query->jointree = makeFromExpr(list_make1(ref), NULL);
 	forfour(ln, cte->ctecolnames, lt, cte->ctecoltypes, lm, cte->ctecoltypmods,
@@ -155,6 +151,24 @@ inline_walker(Node *node, void *context)
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, inline_walker, context, 0);
 	return expression_tree_walker(node, inline_walker, context);
+}
+
+/*
+ * The rewriter has made columns of SEARCH and CYCLE, and what it made of them
+ * cannot be printed.
+ */
+bool
+has_search_or_cycle(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, CommonTableExpr) &&
+		(((CommonTableExpr *) node)->search_clause != NULL ||
+		 ((CommonTableExpr *) node)->cycle_clause != NULL))
+		return true;
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, has_search_or_cycle, context, 0);
+	return expression_tree_walker(node, has_search_or_cycle, context);
 }
 
 Query *

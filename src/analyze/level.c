@@ -433,6 +433,32 @@ visible_targets(Query *query)
 	return result;
 }
 
+/*
+ * All references to columns of the level.  A join's range table entry lists
+ * all columns of its sides, used or not, so those are not looked at.
+ */
+List *
+level_vars(Query *query)
+{
+	List	   *vars = list_concat(pull_vars_of_level((Node *) query->targetList, 0),
+								   pull_vars_of_level((Node *) query->jointree, 0));
+	ListCell   *lc;
+
+	vars = list_concat(vars, pull_vars_of_level(query->havingQual, 0));
+	foreach(lc, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst(lc);
+
+		if (rte->rtekind == RTE_SUBQUERY)
+			vars = list_concat(vars, pull_vars_of_level((Node *) rte->subquery, 1));
+		vars = list_concat(vars, pull_vars_of_level((Node *) rte->functions, 0));
+		vars = list_concat(vars, pull_vars_of_level((Node *) rte->values_lists, 0));
+		vars = list_concat(vars, pull_vars_of_level((Node *) rte->tablefunc, 0));
+		vars = list_concat(vars, pull_vars_of_level((Node *) rte->securityQuals, 0));
+	}
+	return vars;
+}
+
 /* Replace references to join columns (and, from 18, to GROUP BY columns). */
 void
 flatten_aliases(Query *query)
@@ -463,9 +489,7 @@ flatten_aliases(Query *query)
 			rte->values_lists = (List *)
 				pgt_flatten_query_aliases(query, (Node *) rte->values_lists);
 	}
-	/* a join lists all columns of its sides, used or not */
-	foreach(lc, query->rtable)
-		((RangeTblEntry *) lfirst(lc))->joinaliasvars = NIL;
+
 }
 
 List *
@@ -476,7 +500,7 @@ normalize_level(Analysis *an, Query *query)
 	else if (query->rowMarks != NIL)
 		an->reason = "it locks rows (FOR UPDATE or FOR SHARE)";
 	else if (query->hasRecursive || query->cteList != NIL)
-		return normalize_opaque(an, query, "WITH RECURSIVE");
+		return normalize_opaque(an, query, "WITH RECURSIVE", false);
 	if (an->reason != NULL)
 		return NIL;
 	if (query->limitCount != NULL || query->limitOffset != NULL)
@@ -492,15 +516,6 @@ normalize_level(Analysis *an, Query *query)
 		return normalize_groups(an, query);
 	pull_up_scalars(query, true);
 	return normalize_core(an, query, visible_targets(query));
-}
-
-/* Forget what was made since; nobody else has seen it. */
-static void
-forget_stages(Analysis *an, int nstages, int nstored)
-{
-	an->stages = list_truncate(an->stages, nstages);
-	an->shared->stored = list_truncate(an->shared->stored, nstored);
-	an->shared->queries = list_truncate(an->shared->queries, nstored);
 }
 
 static bool
@@ -526,7 +541,7 @@ normalize_query(Analysis *an, Query *query)
 	if (an->reason != NULL)
 	{
 		an->reason = NULL;
-		result = normalize_opaque(an, copyObject(original), "query");
+		result = normalize_opaque(an, copyObject(original), "query", false);
 		if (an->reason != NULL || !is_undetermined(an, nstages))
 			return result;
 		forget_stages(an, nstages, nstored);

@@ -136,12 +136,15 @@ read_inputs_raw(Analysis *an, Query *query, List **inputs)
 }
 
 List *
-normalize_opaque(Analysis *an, Query *query, const char *what)
+normalize_opaque(Analysis *an, Query *query, const char *what, bool whole)
 {
 	List	   *inputs = NIL;
 	Stage	   *stage;
 
-	read_inputs_raw(an, query, &inputs);
+	if (!whole && has_search_or_cycle((Node *) query, NULL))
+		an->reason = "a subquery has a SEARCH or CYCLE clause";
+	if (an->reason == NULL)
+		read_inputs_raw(an, query, &inputs);
 	if (an->reason != NULL)
 		return NIL;
 	stage = stage_block(an, STAGE_PARTITION, what, query, inputs);

@@ -131,7 +131,7 @@ find_columns(Query *query, Side *side, int varno)
 	collect_rtindexes(side->jointree, &side->rtindexes);
 	side->columns.varno = varno;
 	side->columns.rtindexes = side->rtindexes;
-	foreach(lc, pull_vars_of_level((Node *) query, 0))
+	foreach(lc, level_vars(query))
 		if (list_member_int(side->rtindexes, ((Var *) lfirst(lc))->varno))
 			(void) columns_map(&side->columns, lfirst(lc));
 }
@@ -312,9 +312,10 @@ join_stage(Analysis *an, Side *left, Side *right, bool full, List *quals,
 	stage = stage_block(an, full ? STAGE_PARTITION : STAGE_LINEAR,
 						full ? "FULL JOIN" : "LEFT JOIN", block,
 						list_make2(left_input, right_input));
-	if (full)
+	/* the stage may have been made before */
+	if (full && linitial(stage->inputs) == left_input)
 		set_full_keys(stage, left_input, right_input);
-	else
+	else if (!full)
 	{
 		set_left_origins(stage, left);
 		if (right_is_unique(right_input))

@@ -266,6 +266,14 @@ stage_stored(Analysis *an, Query *query)
 	return stage;
 }
 
+void
+forget_stages(Analysis *an, int nstages, int nstored)
+{
+	an->stages = list_truncate(an->stages, nstages);
+	an->shared->stored = list_truncate(an->shared->stored, nstored);
+	an->shared->queries = list_truncate(an->shared->queries, nstored);
+}
+
 StageInput *
 stage_input(Stage *stage)
 {

@@ -98,8 +98,6 @@ parts_compile(DeltaProgram *program, const char *number)
 			return;
 		program->parts = lappend(program->parts, part);
 	}
-	foreach(lc, program->parts)
-		program->unit_weights |= ((DeltaProgram *) lfirst(lc))->unit_weights;
 }
 
 /* ---- run ---- */

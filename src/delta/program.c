@@ -529,6 +529,8 @@ key_columns(const DeltaProgram *program)
 void
 program_lay_out(DeltaProgram *program)
 {
+	ListCell   *lc;
+
 	if (program->reason == NULL && program->index == NULL)
 		program->index = key_columns(program);
 	if (program->reason == NULL && program->tree->aggregated)
@@ -536,11 +538,24 @@ program_lay_out(DeltaProgram *program)
 		aggregate_plan_states(program);
 		find_fresh_keys(program);
 	}
+	foreach(lc, program->parts)
+		program->unit_weights |= ((DeltaProgram *) lfirst(lc))->unit_weights;
 	lay_out(program);
 	describe_inputs(program);
 }
 
 /* ---- compile ---- */
+
+/* "12" of pgtrickle_defs.def_12, or of def_12_new, which will be that. */
+static char *
+definition_number(Oid defview)
+{
+	char	   *name = get_rel_name(defview);
+	char	   *number = pstrdup(name + strcspn(name, "0123456789"));
+
+	number[strspn(number, "0123456789")] = '\0';
+	return number;
+}
 
 static void
 decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
@@ -570,22 +585,14 @@ decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
 	if (program->reason == NULL &&
 		!identity_derive(program->tree, &program->identity, &identity_reason))
 		program->reason = identity_reason;
+	if (program->reason == NULL)
+		parts_compile(program, definition_number(program->defview));
 	if (program->reason != NULL)
 	{
+		program->parts = NIL;
 		program->tree->reason = program->reason;
 		(void) identity_derive(program->tree, &program->identity, &identity_reason);
 	}
-}
-
-/* "12" of pgtrickle_defs.def_12, or of def_12_new, which will be that. */
-static char *
-definition_number(Oid defview)
-{
-	char	   *name = get_rel_name(defview);
-	char	   *number = pstrdup(name + strcspn(name, "0123456789"));
-
-	number[strspn(number, "0123456789")] = '\0';
-	return number;
 }
 
 DeltaProgram *
@@ -616,8 +623,6 @@ program_compile(Oid defview)
 				source->uncapturable = "the query is recomputed at every refresh";
 		}
 
-	if (program->reason == NULL)
-		parts_compile(program, definition_number(defview));
 	program_lay_out(program);
 	return program;
 }
