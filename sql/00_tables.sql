@@ -37,11 +37,14 @@ CREATE TABLE pgtrickle.pgt_stream_tables (
 	total_rows_updated bigint NOT NULL DEFAULT 0,
 	total_rows_deleted bigint NOT NULL DEFAULT 0,
 	total_duration_ms double precision NOT NULL DEFAULT 0,
+	learned_costs real[],
 	st_placement text NOT NULL DEFAULT 'local'
 		CHECK (st_placement IN ('local', 'reference', 'distributed')),
 	created_at timestamptz NOT NULL DEFAULT now(),
 	original_query text NOT NULL
 ) WITH (fillfactor = 50);
+COMMENT ON COLUMN pgtrickle.pgt_stream_tables.learned_costs IS
+	'moving averages by which AUTO chooses: ms and source rows of recomputing; when it, and when a delta that was compared, last ran (seconds since 2000); ms spent on the other kind since then; for each source, ms and changes of small windows and of large ones';
 CREATE UNIQUE INDEX pgt_stream_tables_relid ON pgtrickle.pgt_stream_tables (pgt_relid);
 
 CREATE TABLE pgtrickle.pgt_dependencies (

@@ -38,6 +38,13 @@ typedef enum StreamTableStatus
 	STREAM_TABLE_ERROR			/* the last refresh failed; it will be retried */
 } StreamTableStatus;
 
+/* What refreshes have cost, as refresh/cost.c keeps it; n may be 0. */
+typedef struct LearnedCosts
+{
+	int			n;
+	float4	   *numbers;
+} LearnedCosts;
+
 /* One row of pgt_stream_tables; strings palloc'd in the caller's context. */
 typedef struct StreamTable
 {
@@ -56,6 +63,7 @@ typedef struct StreamTable
 	TimestampTz data_timestamp; /* 0: never refreshed */
 	int			consecutive_errors;
 	char	   *last_error;		/* or NULL */
+	LearnedCosts learned;
 	ItemPointerData tid;		/* of the row that was read */
 } StreamTable;
 
@@ -132,7 +140,7 @@ extern void stream_table_delete(const StreamTable *st);
 
 /*
  * Record a finished refresh in one heap update: frontier, data_timestamp,
- * is_populated, counters; clears errors and needs_reinit.  Raises
+ * is_populated, learned costs, counters; clears errors and needs_reinit.  Raises
  * ERRCODE_T_R_SERIALIZATION_FAILURE if the row is not the newest any more.
  */
 typedef struct RefreshOutcome
@@ -147,6 +155,7 @@ typedef struct RefreshOutcome
 	int64		rows_inserted;
 	int64		rows_updated;
 	int64		rows_deleted;
+	LearnedCosts learned;
 } RefreshOutcome;
 extern void stream_table_refreshed(const StreamTable *st,
 								   const RefreshOutcome *outcome);

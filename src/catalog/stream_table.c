@@ -24,12 +24,14 @@
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/jsonb.h"
@@ -77,6 +79,7 @@ enum
 	COL_ROWS_UPDATED,
 	COL_ROWS_DELETED,
 	COL_DURATION_MS,
+	COL_LEARNED_COSTS,
 	COL_PLACEMENT,
 	COL_CREATED_AT,
 	COL_ORIGINAL_QUERY,
@@ -217,6 +220,34 @@ row_set_name(Row *row, const StreamTable *st)
 }
 
 static void
+row_set_costs(Row *row, const LearnedCosts *learned)
+{
+	Datum	   *numbers = palloc(sizeof(Datum) * learned->n);
+
+	for (int i = 0; i < learned->n; i++)
+		numbers[i] = Float4GetDatum(learned->numbers[i]);
+	row_set(row, COL_LEARNED_COSTS,
+			PointerGetDatum(construct_array(numbers, learned->n, FLOAT4OID,
+											sizeof(float4), true, TYPALIGN_INT)));
+}
+
+/* What somebody has edited by hand may have any shape. */
+static void
+row_get_costs(const Row *row, LearnedCosts *learned)
+{
+	ArrayType  *array;
+
+	if (row->isnull[COL_LEARNED_COSTS - 1])
+		return;
+	array = DatumGetArrayTypeP(row->values[COL_LEARNED_COSTS - 1]);
+	if (ARR_NDIM(array) != 1 || array_contains_nulls(array))
+		return;
+	learned->n = ARR_DIMS(array)[0];
+	learned->numbers = palloc(sizeof(float4) * learned->n);
+	memcpy(learned->numbers, ARR_DATA_PTR(array), sizeof(float4) * learned->n);
+}
+
+static void
 row_read(Row *row, HeapTuple tuple, TupleDesc desc)
 {
 	/* Columns that a newer version of the extension added are not ours. */
@@ -248,6 +279,7 @@ stream_table_from_tuple(HeapTuple tuple, TupleDesc desc)
 	st->reinit_reason = row_get_text(&row, COL_REINIT_REASON);
 	st->consecutive_errors = DatumGetInt32(row.values[COL_CONSECUTIVE_ERRORS - 1]);
 	st->last_error = row_get_text(&row, COL_LAST_ERROR);
+	row_get_costs(&row, &st->learned);
 
 	if (!row.isnull[COL_FRONTIER - 1])
 		st->frontier =
@@ -433,6 +465,7 @@ stream_table_insert(StreamTable *st, const char *defining_query)
 	for (int column = COL_TOTAL_REFRESHES; column <= COL_ROWS_DELETED; column++)
 		row_set(&row, column, Int64GetDatum(0));
 	row_set(&row, COL_DURATION_MS, Float8GetDatum(0));
+	row_set_null(&row, COL_LEARNED_COSTS);
 	row_set_text(&row, COL_PLACEMENT, "local");
 	row_set(&row, COL_CREATED_AT,
 			TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
@@ -607,6 +640,7 @@ stream_table_refreshed(const StreamTable *st, const RefreshOutcome *outcome)
 	total_ms = DatumGetFloat8(row.values[COL_DURATION_MS - 1]) +
 		elapsed_ms(outcome->start_time, outcome->end_time);
 	row_set(&row, COL_DURATION_MS, Float8GetDatum(total_ms));
+	row_set_costs(&row, &outcome->learned);
 
 	stream_table_write(rel, old, &row);
 	table_close(rel, RowExclusiveLock);

@@ -21,6 +21,8 @@
 #include "delta/program.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "refresh/cost.h"
 #include "refresh/member.h"
 #include "refresh/storage.h"
 #include "storage/lmgr.h"
@@ -334,12 +336,26 @@ read_windows(Refresh *r)
 	}
 }
 
+static double
+elapsed_ms(instr_time start)
+{
+	instr_time	end;
+
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_SUBTRACT(end, start);
+	return INSTR_TIME_GET_MILLISEC(end);
+}
+
 static void
 run_full(Refresh *r)
 {
+	instr_time	start;
+
 	memset(&r->counts, 0, sizeof(r->counts));
+	INSTR_TIME_SET_CURRENT(start);
 	if (program_run_full(r->program, r->rel, r->snapshot, &r->counts))
 		r->rel = NULL;
+	cost_learn_full(r, elapsed_ms(start));
 }
 
 /*
@@ -367,7 +383,7 @@ is_data_error(int sqlerrcode)
  * recompute.  Errors of the query itself come back from that.
  */
 static void
-run_delta(Refresh *r)
+try_delta(Refresh *r)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -412,6 +428,29 @@ run_delta(Refresh *r)
 }
 
 static void
+run_delta(Refresh *r)
+{
+	instr_time	start;
+
+	INSTR_TIME_SET_CURRENT(start);
+	try_delta(r);
+	if (r->action == ACTION_DIFFERENTIAL)
+		cost_learn_delta(r, elapsed_ms(start));
+}
+
+/* The user may have left the choice to us. */
+static void
+compare_costs(Refresh *r)
+{
+	const char *reason = NULL;
+
+	if (r->st->mode == REFRESH_MODE_AUTO)
+		reason = cost_prefers_full(r);
+	if (reason != NULL)
+		set_action(r, ACTION_FULL, reason);
+}
+
+static void
 end_windows(Refresh *r)
 {
 	for (int i = 0; i < r->cached->nsources; i++)
@@ -422,9 +461,12 @@ end_windows(Refresh *r)
 static void
 run_action(Refresh *r)
 {
+	r->costs = cost_load(r);
 	SPI_connect();
 	if (r->action == ACTION_DIFFERENTIAL)
 		read_windows(r);
+	if (r->action == ACTION_DIFFERENTIAL)
+		compare_costs(r);
 	if (r->action == ACTION_DIFFERENTIAL)
 		run_delta(r);
 	end_windows(r);
@@ -464,6 +506,7 @@ record(Refresh *r)
 	outcome->rows_inserted = r->counts.inserted;
 	outcome->rows_updated = r->counts.updated;
 	outcome->rows_deleted = r->counts.deleted;
+	outcome->learned = cost_store(r);
 	stream_table_refreshed(r->st, outcome);
 }
 

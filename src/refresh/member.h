@@ -27,6 +27,9 @@ typedef enum ActionKind
 	ACTION_REINITIALIZE
 } ActionKind;
 
+/* See cost.h. */
+typedef struct Costs Costs;
+
 /* Everything the refresh of one stream table knows. */
 typedef struct Refresh
 {
@@ -41,6 +44,7 @@ typedef struct Refresh
 	FrontierOwn own;
 	Relation   *buffers;		/* per source, NULL if not captured */
 	ChangeWindow *windows;		/* per source */
+	Costs	   *costs;
 	ActionKind	action;
 	const char *reason;
 	RefreshOutcome outcome;
