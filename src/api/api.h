@@ -70,8 +70,9 @@ extern char *definition_view_text(Oid defview, Oid owner);
 extern DeltaProgram *definition_compile(Oid defview, Oid owner);
 
 /*
- * Refuse DIFFERENTIAL for a query that cannot be maintained so; under AUTO say
- * what it means.
+ * Refuse DIFFERENTIAL for a query that cannot be maintained so, and say what it
+ * means for one whose delta is the whole result; under AUTO say what will be
+ * recomputed.
  */
 extern void definition_check_mode(const char *name, RefreshMode mode,
 								  const DeltaProgram *program);

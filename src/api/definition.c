@@ -367,12 +367,26 @@ sentence(const char *phrase)
 	return result;
 }
 
+/* Who insists on deltas may expect them to be small. */
+static void
+notice_undivided(const char *name, const char *construct)
+{
+	ereport(NOTICE,
+			(errmsg("each refresh of stream table \"%s\" will compute its whole result",
+					name),
+			 errdetail("No key divides the result of %s, so a change may concern all of it.",
+					   construct)));
+}
+
 void
 definition_check_mode(const char *name, RefreshMode mode,
 					  const DeltaProgram *program)
 {
 	const char *reason = full_refresh_reason(program);
 
+	if (reason == NULL && mode == REFRESH_MODE_DIFFERENTIAL &&
+		program_undivided(program) != NULL)
+		notice_undivided(name, program_undivided(program));
 	if (reason == NULL || mode == REFRESH_MODE_FULL)
 		return;
 	if (mode == REFRESH_MODE_DIFFERENTIAL)

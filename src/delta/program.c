@@ -647,6 +647,15 @@ program_is_volatile(const DeltaProgram *program)
 	return program->is_volatile;
 }
 
+const char *
+program_undivided(const DeltaProgram *program)
+{
+	const Stage *stage = program->reason == NULL ?
+		tree_reevaluated(program->tree) : NULL;
+
+	return stage != NULL ? stage->what : NULL;
+}
+
 List *
 program_sources(const DeltaProgram *program)
 {

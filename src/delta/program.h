@@ -59,6 +59,12 @@ extern const char *program_reason(const DeltaProgram *program);
 extern bool program_always_recompute(const DeltaProgram *program);
 extern bool program_is_volatile(const DeltaProgram *program);
 
+/*
+ * The construct, in words, whose result no key divides, so that a delta
+ * computes the whole result; or NULL.
+ */
+extern const char *program_undivided(const DeltaProgram *program);
+
 extern List *program_sources(const DeltaProgram *program);	/* of ProgramSource *, distinct */
 extern List *program_layout(const DeltaProgram *program);	/* of LayoutColumn *, hidden last */
 extern const Identity *program_identity(const DeltaProgram *program);

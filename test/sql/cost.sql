@@ -147,3 +147,8 @@ UPDATE t SET v = v + 1 WHERE id = 1;
 SELECT * FROM fresh('taught');
 SELECT * FROM known('taught');
 SELECT stream_tables, exact FROM all_fresh('cost');
+
+-- where each delta is the whole result, who insists on deltas is told; AUTO
+-- takes what is cheaper
+SELECT made('undivided', 'SELECT id, rank() OVER (ORDER BY v) AS r FROM t', 'DIFFERENTIAL');
+SELECT made('undivided_auto', 'SELECT id, rank() OVER (ORDER BY v) AS r FROM t', 'AUTO');
