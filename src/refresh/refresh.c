@@ -300,7 +300,6 @@ refresh_group(RefreshGroup *group, List *relids, const char *name, TimestampTz s
 	ListCell   *lc;
 
 	group->current = name;
-	current_member = group->target;
 	begin_members(group, relids, name, start_time);
 	foreach(lc, group->held)
 		report->callback(lfirst_oid(lc), REFRESH_HELD_BACK, report->arg);
@@ -341,6 +340,7 @@ refresh_run_reporting(Oid relid, bool wait, const char *full_reason,
 				 errmsg("cannot refresh a stream table from within a refresh"),
 				 errhint("Remove the call from the query's functions and from the triggers on the stream table.")));
 	refuse_in_trigger();
+	current_member = relid;
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "pg_trickle refresh",
 									ALLOCSET_DEFAULT_SIZES);

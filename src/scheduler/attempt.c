@@ -165,22 +165,33 @@ put_back(ScheduledTable *table)
 	} while (member != table);
 }
 
-/* The member of the group at which the error occurred. */
+/*
+ * The member of the group at which the error occurred; NULL if it joined the
+ * group without our notice.
+ */
 static ScheduledTable *
 failed_member(ScheduledTable *table)
 {
 	ScheduledTable *member = queue_find(refresh_current_member());
 
-	return member != NULL && queue_same_group(table, member) ? member : table;
+	return member != NULL && queue_same_group(table, member) ? member : NULL;
 }
 
-static void
+/* Returns false if the catalog must be read to know whose failure it is. */
+static bool
 refresh_failed(ScheduledTable *table, const ErrorData *error)
 {
+	ScheduledTable *failed = failed_member(table);
 	int64		delay;
 
 	put_back(table);
-	table = failed_member(table);
+	if (failed == NULL)
+	{
+		table->retry_at = table->ended_at +
+			back_off_us(++table->transients, TRANSIENT_FIRST_US, TRANSIENT_LAST_US);
+		return false;
+	}
+	table = failed;
 	log_failure(table, error);
 
 	if (error_is_transient(error->sqlerrcode))
@@ -195,6 +206,7 @@ refresh_failed(ScheduledTable *table, const ErrorData *error)
 							Max(first, FAILURE_LAST_US));
 	}
 	table->retry_at = table->ended_at + delay;
+	return true;
 }
 
 static void
@@ -309,6 +321,7 @@ refresh_attempt(ScheduledTable *table, DatabaseSlot *slot)
 {
 	Attempt		attempt = {.table = table};
 	bool		had_reason = has_reason(table);
+	bool		known = true;
 	ErrorData  *error;
 
 	take_changes(table, slot);
@@ -316,11 +329,12 @@ refresh_attempt(ScheduledTable *table, DatabaseSlot *slot)
 					   refresh_task, &attempt);
 
 	if (error)
-		refresh_failed(table, error);
+		known = refresh_failed(table, error);
 	else if (attempt.gone)
 	{
 		put_back(table);
 		table_gone(table);
+		known = false;
 	}
 	else if (attempt.busy)
 		refresh_busy(table);
@@ -331,5 +345,5 @@ refresh_attempt(ScheduledTable *table, DatabaseSlot *slot)
 			learn(table, slot);
 	}
 
-	return !attempt.gone;
+	return known;
 }
