@@ -8,7 +8,7 @@
  *
  *		xid xid8	top-level transaction that made the change
  *		w int2		+1 the row came, -1 the row went, 0 the table was truncated
- *		part int2	how often the transaction had refreshed a stream table before
+ *		part int2	which part of its transaction; see frontier.h
  *		c<attnum>	one for each captured column, of the type of the source's
  *
  * Nothing is ever updated in it.  See README.md for why it has no index.
