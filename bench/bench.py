@@ -334,31 +334,64 @@ def bench_keyed(db, report, quick, ivm):
 # One backend commits and then looks until the stream table shows it, so that
 # one clock is read.
 LATENCY_LOOP = """
-    CREATE PROCEDURE latency_loop(n int) LANGUAGE plpgsql AS $$
+    CREATE PROCEDURE {name}_loop(n int) LANGUAGE plpgsql AS $$
     DECLARE
         t0 timestamptz;
         t1 timestamptz;
         seen int;
-        first int := (SELECT max(val) + 1 FROM latency);
+        first int := (SELECT max(val) + 1 FROM {name});
     BEGIN
         FOR i IN first .. first + n - 1 LOOP
             PERFORM pg_sleep(0.002 + random() * 0.02);
-            UPDATE latency SET val = i WHERE id = 1 + i % 10000;
+            UPDATE {name} SET val = i WHERE id = 1 + i % 10000;
             t0 := clock_timestamp();
             COMMIT;
             LOOP
-                SELECT top INTO seen FROM latency_st WHERE grp = i % 100;
+                SELECT {look} INTO seen;
                 EXIT WHEN seen = i;
                 IF clock_timestamp() > t0 + interval '10 s' THEN
                     RAISE EXCEPTION 'commit % is not in the stream table after 10 s', i;
                 END IF;
             END LOOP;
             t1 := clock_timestamp();
-            INSERT INTO timings VALUES ('latency', extract(epoch FROM t1 - t0) * 1000);
+            INSERT INTO timings VALUES ('{name}', extract(epoch FROM t1 - t0) * 1000);
             COMMIT;
         END LOOP;
     END $$;
     CREATE TABLE IF NOT EXISTS timings (what text, ms float8);"""
+
+
+def latencies(writer, name, n):
+    """Milliseconds from each of n commits to the moment it is seen."""
+    writer.run(f"CALL {name}_loop(20)")
+    writer.run("TRUNCATE timings")
+    writer.run(f"CALL {name}_loop(%s)", n)
+    return [row[0] for row in writer.rows("SELECT ms FROM timings")]
+
+
+def scheduler(db, state):
+    db.run(f"ALTER SYSTEM SET pg_trickle.enabled = {state}")
+    db.run("SELECT pg_reload_conf()")
+
+
+def bench_chain(db, report, quick, ivm):
+    db.run("""
+        CREATE TABLE chain (id int PRIMARY KEY, val int NOT NULL);
+        INSERT INTO chain SELECT i, 0 FROM generate_series(1, 10000) AS i;""")
+    db.run("VACUUM (ANALYZE, FREEZE)")
+    db.run(LATENCY_LOOP.format(name="chain", look="val FROM chain_10 WHERE id = 1 + i % 10000"))
+    for i in range(1, 11):
+        db.stream_table(f"chain_{i}", f"SELECT id, val FROM chain{f'_{i - 1}' if i > 1 else ''}")
+        db.run(f"CREATE INDEX IF NOT EXISTS chain_{i}_id ON chain_{i} (id)")
+    scheduler(db, "on")
+    ms = latencies(Database(), "chain", 50 if quick else 1000)
+    scheduler(db, "off")
+    report.add("commit to visible at '0s', through a chain of 10 stream tables: half within",
+               median(ms), " ms", 20, 5, f"best {number(min(ms))} ms")
+    report.add("commit to visible at '0s', through a chain of 10 stream tables: 99 % within",
+               percentile(ms, 0.99), " ms", 20, 5, f"worst of {len(ms)}: {number(max(ms))} ms")
+    for i in range(1, 11):
+        db.check(f"chain_{i}")
 
 
 def bench_latency(db, report, quick, ivm):
@@ -369,12 +402,11 @@ def bench_latency(db, report, quick, ivm):
         CREATE TABLE latency_load (id int PRIMARY KEY, grp int NOT NULL, val int NOT NULL);
         INSERT INTO latency_load SELECT i, i % 100, 0 FROM generate_series(1, 10000) AS i;""")
     db.run("VACUUM (ANALYZE, FREEZE)")
-    db.run(LATENCY_LOOP)
+    db.run(LATENCY_LOOP.format(name="latency", look="top FROM latency_st WHERE grp = i % 100"))
     db.stream_table("latency_st", "SELECT grp, max(val) AS top, count(*) AS c FROM latency GROUP BY grp")
     db.stream_table("latency_load_st", "SELECT grp, sum(val) AS s FROM latency_load GROUP BY grp")
     writer = Database()
-    db.run("ALTER SYSTEM SET pg_trickle.enabled = on")
-    db.run("SELECT pg_reload_conf()")
+    scheduler(db, "on")
     n = 50 if quick else 1000
     for load in ("idle server", "one busy writer of another stream table beside it"):
         client = None
@@ -387,20 +419,16 @@ def bench_latency(db, report, quick, ivm):
                 ["pgbench", "-n", "-M", "prepared", "-c", "1", "-T", "600", "-f", script.name, "bench"],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
-            writer.run("CALL latency_loop(20)")
-            writer.run("TRUNCATE timings")
-            writer.run("CALL latency_loop(%s)", n)
+            ms = latencies(writer, "latency", n)
         finally:
             if client:
                 client.terminate()
                 client.wait()
-        ms = [row[0] for row in writer.rows("SELECT ms FROM timings")]
         report.add(f"commit to visible at '0s', {load}: half within", median(ms), " ms", 5, 2,
                    f"best {number(min(ms))} ms")
         report.add(f"commit to visible at '0s', {load}: 99 % within", percentile(ms, 0.99),
                    " ms", 20, 5, f"worst of {len(ms)}: {number(max(ms))} ms")
-    db.run("ALTER SYSTEM SET pg_trickle.enabled = off")
-    db.run("SELECT pg_reload_conf()")
+    scheduler(db, "off")
     db.check("latency_st")
     db.check("latency_load_st")
 
@@ -412,6 +440,7 @@ BENCHES = {
     "percent": bench_percent,
     "keyed": bench_keyed,
     "latency": bench_latency,
+    "chain": bench_chain,
 }
 
 
