@@ -8,7 +8,8 @@
  * others determine: if an equality condition of the branch binds every column
  * of a scan's primary key to a column of a scan already determined, or to a
  * constant, then at most one row of it goes with each combination of the
- * others.  All the key's columns must be outputs.  Everything else is a bag.
+ * others.  The key of a stream table, which its index enforces, may hold NULLs;
+ * so may an identity, and an equality condition binds none of them.  All the key's columns must be outputs.  Everything else is a bag.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,6 +19,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "analyze/analyze_internal.h"
+#include "catalog/catalog.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
@@ -155,7 +157,49 @@ derive_group(const QueryTree *tree, Identity *identity, const char **reason)
 	return true;
 }
 
-/* Columns of the primary key of a relation, NIL if it has none we may use. */
+/* Does the index tell rows apart as an identity does, NULLs being equal? */
+static bool
+index_is_identity(Oid relid)
+{
+	Relation	index = index_open(relid, AccessShareLock);
+	bool		result = index->rd_index->indisunique &&
+		index->rd_index->indnullsnotdistinct &&
+		RelationGetIndexPredicate(index) == NIL &&
+		RelationGetIndexExpressions(index) == NIL;
+
+	for (int i = 0; result && i < IndexRelationGetNumberOfKeyAttributes(index); i++)
+	{
+		Oid			type;
+		int32		typmod;
+		Oid			collation;
+
+		get_atttypetypmodcoll(index->rd_index->indrelid,
+							  index->rd_index->indkey.values[i],
+							  &type, &typmod, &collation);
+		result = index->rd_indcollation[i] == collation &&
+			index->rd_opfamily[i] ==
+			lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY)->btree_opf;
+	}
+	index_close(index, NoLock);
+	return result;
+}
+
+/* A stream table has no primary key, but an index by which its rows are found. */
+static Oid
+stream_table_key(Relation rel)
+{
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(rel))
+		if (index_is_identity(lfirst_oid(lc)))
+			return lfirst_oid(lc);
+	return InvalidOid;
+}
+
+/*
+ * Columns of the primary key of a relation, or of what serves a stream table as
+ * one; NIL if there is none we may use.
+ */
 static List *
 primary_key(Oid relid)
 {
@@ -163,6 +207,8 @@ primary_key(Oid relid)
 	Oid			pkey = RelationGetPrimaryKeyIndex_compat(rel);
 	List	   *result = NIL;
 
+	if (!OidIsValid(pkey) && stream_table_exists(relid))
+		pkey = stream_table_key(rel);
 	if (OidIsValid(pkey))
 	{
 		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(pkey));
