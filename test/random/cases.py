@@ -1,5 +1,6 @@
 """A case: tables, stream tables, and a list of operations in several sessions."""
 import random
+import re
 
 from changes import ChangeMaker
 from datatypes import TYPES, quote, weighted
@@ -12,6 +13,8 @@ class StreamTable:
         self.query = query
         self.mode = mode
         self.initialize = initialize
+        self.tied = set()         # stream tables that share locks with it, itself too
+        self.is_read = False      # by another one
 
 
 class Case:
@@ -64,8 +67,11 @@ class CaseMaker:
         qm = QueryMaker(rnd, tables, [], self.need)
         for ddl, _ in make_views(rnd, qm, core):
             case.setup.append({'t': 'sql', 's': 0, 'q': ddl})
+        stacked = rnd.random() < 0.25
         for i in range(rnd.randint(2, 5)):
             q = qm.make_core() if core else qm.make_any()
+            while stacked and q.may_raise:
+                q = qm.make_core() if core else qm.make_any()
             mode = 'DIFFERENTIAL' if q.constructs <= DIFFERENTIAL_CONSTRUCTS else 'AUTO'
             if rnd.random() < 0.03:
                 mode = 'FULL'
@@ -73,10 +79,25 @@ class CaseMaker:
                 mode = 'AUTO'
             name = ('st%d' if not odd else 'St %d') % (i + 1)
             case.sts.append(StreamTable(name, q, mode, rnd.random() < 0.9))
+            self.tie(case.sts, i)
+            if stacked and rnd.random() < 0.8:
+                qm.views.append((quote(name), [('c%d' % (j + 1), t.typ)
+                                               for j, t in enumerate(q.targets())], ()))
         case.truncates = rnd.random() < 0.3
         case.redefines = rnd.random() < 0.15
         self.make_ops(case, tables)
         return case
+
+    def tie(self, sts, i):
+        """Find out which stream tables the i-th one reads."""
+        text = sts[i].query.render()
+        tied = {i}
+        for j in range(i):
+            if re.search(r'[ (]%s ' % re.escape(quote(sts[j].name)), text):
+                sts[j].is_read = True
+                tied |= sts[j].tied
+        for k in tied:
+            sts[k].tied = tied
 
     def make_ops(self, case, tables):
         rnd = self.rnd
@@ -169,7 +190,8 @@ class CaseMaker:
                 rnd, [('plain', 10), ('rr', 4), ('separate', 3), ('rollback', 1.2),
                       ('do', 0.7)])
             if how == 'intx':
-                tx[s]['locked'] |= set(which)
+                for i in which:
+                    tx[s]['locked'] |= case.sts[i].tied
             for i in which:
                 ops.append({'t': 'ref', 's': s, 'st': i, 'how': how,
                             'apply': rnd.choice(['c', 'c', 'sql']),
@@ -195,7 +217,9 @@ class CaseMaker:
         what = weighted(rnd, [('column', 1), ('full', 2), ('vacuum', 1), ('recreate', 2),
                               ('partition', 4 if t.bounds else 0)])
         if what == 'recreate':
-            case.ops.append({'t': 'recreate', 's': 0, 'st': rnd.randrange(len(case.sts))})
+            st = rnd.randrange(len(case.sts))
+            if not case.sts[st].is_read:
+                case.ops.append({'t': 'recreate', 's': 0, 'st': st})
             return
         if what == 'column':
             self.added = getattr(self, 'added', 0) + 1
