@@ -226,17 +226,24 @@ check_rights_walker(Node *node, void *context)
 	return expression_tree_walker(node, check_rights_walker, context);
 }
 
-/* The query of the view, views and row security expanded. */
 static Query *
-rewritten_query(Oid defview)
+view_query(Oid defview)
 {
 	Relation	view = relation_open(defview, AccessShareLock);
 	Query	   *query = copyObject(get_view_query(view));
+
+	relation_close(view, NoLock);
+	return query;
+}
+
+/* Expand views and row security; the query is scribbled upon. */
+static Query *
+rewrite_query(Query *query)
+{
 	List	   *rewritten;
 
 	AcquireRewriteLocks(query, true, false);
 	rewritten = QueryRewrite(query);
-	relation_close(view, NoLock);
 	if (list_length(rewritten) != 1)
 		elog(ERROR, "a definition was rewritten to %d queries",
 			 list_length(rewritten));
@@ -546,13 +553,19 @@ program_lay_out(DeltaProgram *program)
 
 /* ---- compile ---- */
 
-/* "12" of pgtrickle_defs.def_12, or of def_12_new, which will be that. */
+/*
+ * "12" of pgtrickle_defs.def_12, or of def_12_new, which will be that; "new" of
+ * what has no view.
+ */
 static char *
 definition_number(Oid defview)
 {
 	char	   *name = get_rel_name(defview);
-	char	   *number = pstrdup(name + strcspn(name, "0123456789"));
+	char	   *number;
 
+	if (!OidIsValid(defview))
+		return "new";
+	number = pstrdup(name + strcspn(name, "0123456789"));
 	number[strspn(number, "0123456789")] = '\0';
 	return number;
 }
@@ -595,18 +608,16 @@ decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
 	}
 }
 
-DeltaProgram *
-program_compile(Oid defview)
+static void
+compile(DeltaProgram *program, Query *query)
 {
-	DeltaProgram *program = palloc0(sizeof(DeltaProgram));
 	SourceWalk	walk = {.program = program};
-	Query	   *query = rewritten_query(defview);
-	Query	   *original = copyObject(query);
+	Query	   *original;
 	ListCell   *lc;
 
 	program->context = CurrentMemoryContext;
-	program->defview = defview;
-	program->watched = list_make1_oid(defview);
+	query = rewrite_query(query);
+	original = copyObject(query);
 	(void) source_walker((Node *) query, &walk);
 
 	program->fingerprint = query_fingerprint(original);
@@ -624,6 +635,25 @@ program_compile(Oid defview)
 		}
 
 	program_lay_out(program);
+}
+
+DeltaProgram *
+program_compile(Oid defview)
+{
+	DeltaProgram *program = palloc0(sizeof(DeltaProgram));
+
+	program->defview = defview;
+	program->watched = list_make1_oid(defview);
+	compile(program, view_query(defview));
+	return program;
+}
+
+DeltaProgram *
+program_compile_query(Query *query)
+{
+	DeltaProgram *program = palloc0(sizeof(DeltaProgram));
+
+	compile(program, copyObject(query));
 	return program;
 }
 

@@ -12,6 +12,7 @@
 #include "pgt.h"
 #include "lib/stringinfo.h"
 #include "nodes/bitmapset.h"
+#include "nodes/parsenodes.h"
 #include "nodes/pg_list.h"
 #include "utils/relcache.h"
 #include "utils/snapshot.h"
@@ -48,6 +49,12 @@ typedef struct DeltaProgram DeltaProgram;
  * that is merely not differentiable: see program_reason().
  */
 extern DeltaProgram *program_compile(Oid defview);
+
+/*
+ * The same of an analysed query that nothing was made for yet.  The program can
+ * be explained, but not run.
+ */
+extern DeltaProgram *program_compile_query(Query *query);
 
 /* NULL if the query is maintained differentially, else construct and reason. */
 extern const char *program_reason(const DeltaProgram *program);
