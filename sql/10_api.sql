@@ -94,7 +94,18 @@ RETURNS text
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'pgt_explain_stream_table';
 COMMENT ON FUNCTION pgtrickle.explain_stream_table(text, text) IS
-	'how a stream table is maintained and why so; format is text or json';
+	'how a stream table is maintained and why so; format is text, json, dot or mermaid';
+
+CREATE FUNCTION pgtrickle.explain_delta(
+	name text,
+	OUT stage integer,
+	OUT step text,
+	OUT sql text)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'pgt_explain_delta';
+COMMENT ON FUNCTION pgtrickle.explain_delta(text) IS
+	'the statements of a refresh for which every source of a stream table has changed';
 
 CREATE FUNCTION pgtrickle.parse_duration_seconds(input text)
 RETURNS bigint

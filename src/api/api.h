@@ -77,6 +77,18 @@ extern DeltaProgram *definition_compile(Oid defview, Oid owner);
 extern void definition_check_mode(const char *name, RefreshMode mode,
 								  const DeltaProgram *program);
 
+/* ---- explain_json.c, explain_graph.c ---- */
+
+struct Explanation;
+
+extern char *explain_json(const StreamTable *st,
+						  const struct Explanation *explanation);
+/* In the language of Graphviz, or of Mermaid. */
+extern char *explain_dot(const StreamTable *st,
+						 const struct Explanation *explanation);
+extern char *explain_mermaid(const StreamTable *st,
+							 const struct Explanation *explanation);
+
 /* ---- alter.c ---- */
 
 /* What to change; NULL keeps.  A schedule is as the user wrote it. */

@@ -1,97 +1,134 @@
 /*-------------------------------------------------------------------------
  *
  * explain.c
- *	  explain_stream_table(): how the query is maintained, and why so.
+ *	  explain_stream_table() and explain_delta(): how the query is maintained,
+ *	  and why so.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "funcapi.h"
 #include "lib/stringinfo.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
-#include "utils/json.h"
 
 #include "api/api.h"
+#include "delta/explain.h"
 #include "refresh/refresh.h"
 
 PG_FUNCTION_INFO_V1(pgt_explain_stream_table);
+PG_FUNCTION_INFO_V1(pgt_explain_delta);
 
-typedef enum ExplainForm
+static char *explain_text(const StreamTable *st, DeltaProgram *program);
+static char *describe_json(const StreamTable *st, DeltaProgram *program);
+static char *describe_dot(const StreamTable *st, DeltaProgram *program);
+static char *describe_mermaid(const StreamTable *st, DeltaProgram *program);
+
+typedef char *(*ExplainForm) (const StreamTable *st, DeltaProgram *program);
+
+static const struct
 {
-	EXPLAIN_TEXT,
-	EXPLAIN_JSON
-} ExplainForm;
+	const char *name;
+	ExplainForm explain;
+}			forms[] =
+{
+	{"text", explain_text},
+	{"json", describe_json},
+	{"dot", describe_dot},
+	{"mermaid", describe_mermaid}
+};
 
 static ExplainForm
 form_from_name(const char *name)
 {
-	if (pg_strcasecmp(name, "text") == 0)
-		return EXPLAIN_TEXT;
-	if (pg_strcasecmp(name, "json") == 0)
-		return EXPLAIN_JSON;
+	for (int i = 0; i < lengthof(forms); i++)
+		if (pg_strcasecmp(name, forms[i].name) == 0)
+			return forms[i].explain;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("invalid format: \"%s\"", name),
-			 errhint("The formats are text and json.")));
+			 errhint("The formats are text, json, dot and mermaid.")));
 }
 
-/* The same text, line by line, with what a program wants to ask first. */
 static char *
-explain_as_json(const StreamTable *st, const char *reason, char *text)
+explain_text(const StreamTable *st, DeltaProgram *program)
 {
-	StringInfoData json;
-	char	   *save;
-	bool		first = true;
+	StringInfoData text;
 
-	initStringInfo(&json);
-	appendStringInfoString(&json, "{\"stream_table\": ");
-	escape_json(&json, quote_qualified_identifier(st->schema, st->name));
-	appendStringInfoString(&json, ", \"refresh_mode\": ");
-	escape_json(&json, refresh_mode_name(st->mode));
-	appendStringInfo(&json, ", \"differential\": %s, \"reason\": ",
-					 reason == NULL ? "true" : "false");
-	if (reason == NULL)
-		appendStringInfoString(&json, "null");
-	else
-		escape_json(&json, reason);
-	appendStringInfoString(&json, ", \"plan\": [");
-	for (char *line = strtok_r(text, "\n", &save); line != NULL;
-		 line = strtok_r(NULL, "\n", &save))
-	{
-		if (!first)
-			appendStringInfoString(&json, ", ");
-		escape_json(&json, line);
-		first = false;
-	}
-	appendStringInfoString(&json, "]}");
-	return json.data;
+	initStringInfo(&text);
+	program_explain(program, st->relid, &text);
+	while (text.len > 0 && text.data[text.len - 1] == '\n')
+		text.data[--text.len] = '\0';
+	return text.data;
+}
+
+static char *
+describe_json(const StreamTable *st, DeltaProgram *program)
+{
+	return explain_json(st, program_describe(program));
+}
+
+static char *
+describe_dot(const StreamTable *st, DeltaProgram *program)
+{
+	return explain_dot(st, program_describe(program));
+}
+
+static char *
+describe_mermaid(const StreamTable *st, DeltaProgram *program)
+{
+	return explain_mermaid(st, program_describe(program));
+}
+
+/* To be followed by owner_context_leave(). */
+static DeltaProgram *
+compile_as_owner(const StreamTable *st, OwnerContext *ctx)
+{
+	stream_table_require_definition(st);
+	LockRelationOid(st->defview, AccessShareLock);
+	owner_context_enter(ctx, pgt_relation_owner(st->relid));
+	return program_compile(st->defview);
 }
 
 Datum
 pgt_explain_stream_table(PG_FUNCTION_ARGS)
 {
 	char	   *name = argument_text(fcinfo, 0, "name", false);
-	ExplainForm form = form_from_name(argument_text(fcinfo, 1, "format", false));
+	ExplainForm explain = form_from_name(argument_text(fcinfo, 1, "format", false));
 	StreamTable *st = stream_table_open(name, false);
 	OwnerContext ctx;
-	DeltaProgram *program;
-	StringInfoData text;
-	const char *reason;
+	DeltaProgram *program = compile_as_owner(st, &ctx);
+	char	   *result = explain(st, program);
 
-	stream_table_require_definition(st);
-	initStringInfo(&text);
-	LockRelationOid(st->defview, AccessShareLock);
-	owner_context_enter(&ctx, pgt_relation_owner(st->relid));
-	program = program_compile(st->defview);
-	program_explain(program, &text);
-	reason = program_reason(program);
 	owner_context_leave(&ctx);
+	PG_RETURN_TEXT_P(cstring_to_text(result));
+}
 
-	while (text.len > 0 && text.data[text.len - 1] == '\n')
-		text.data[--text.len] = '\0';
-	if (form == EXPLAIN_JSON)
-		PG_RETURN_TEXT_P(cstring_to_text(explain_as_json(st, reason, text.data)));
-	PG_RETURN_TEXT_P(cstring_to_text(text.data));
+Datum
+pgt_explain_delta(PG_FUNCTION_ARGS)
+{
+	StreamTable *st = stream_table_open(argument_text(fcinfo, 0, "name", false), false);
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	OwnerContext ctx;
+	List	   *statements;
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	statements = program_statements(compile_as_owner(st, &ctx), st->relid);
+	owner_context_leave(&ctx);
+	foreach(lc, statements)
+	{
+		const ExplainedStatement *statement = lfirst(lc);
+		Datum		values[3] = {
+			Int32GetDatum(statement->stage),
+			CStringGetTextDatum(statement->step),
+			CStringGetTextDatum(statement->sql)
+		};
+		bool		nulls[3] = {false};
+
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
 }

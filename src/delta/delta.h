@@ -99,7 +99,7 @@ typedef struct SavedPlan
 struct DeltaProgram
 {
 	MemoryContext context;		/* holds all of this */
-	Oid			defview;
+	Oid			defview;		/* invalid: compiled only to be explained */
 	QueryTree  *tree;
 	const char *reason;			/* not differentiable because, or NULL */
 	bool		always_recompute;
@@ -256,6 +256,11 @@ extern bool slice_reads_stage(const Stage *stage, uint64 changed, int i);
 extern void slice_sql(const DeltaProgram *program, const StatementKey *key,
 					  StringInfo out);
 
+/* ---- explain.c ---- */
+
+/* How a refresh changes a piece of state. */
+extern const char *state_words(StateKind kind);
+
 /* ---- scale_units.c ---- */
 extern int	scale_of_units(Numeric units);
 
@@ -275,8 +280,9 @@ extern void aggregate_run_full(DeltaProgram *program, Relation st,
 
 /* ---- run.c ---- */
 
-extern void program_delta_sql(const DeltaProgram *program, SourceMask changed,
-							  StringInfo out);
+/* The text of a statement. */
+extern void program_statement_sql(const DeltaProgram *program,
+								  const StatementKey *key, StringInfo out);
 /*
  * Run one of the program's statements and call back for each row.  Those that
  * read much get a plan of their own.

@@ -1,17 +1,17 @@
 /*-------------------------------------------------------------------------
  *
  * explain.c
- *	  A compiled query in words: operator tree, rule and reason per stage,
- *	  delta SQL.
+ *	  A compiled query as a text: operator tree, rule and reason per stage,
+ *	  the statements of a refresh.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "delta/delta.h"
+#include "delta/explain.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/ruleutils.h"
 
 static const char *
 column_name(const DeltaProgram *program, AttrNumber attno)
@@ -44,11 +44,10 @@ explain_identity(const DeltaProgram *program, StringInfo out)
 	}
 }
 
-static void
-explain_state(const DeltaProgram *program, const StateColumn *state,
-			  StringInfo out)
+const char *
+state_words(StateKind kind)
 {
-	static const char *const what[] = {
+	static const char *const words[] = {
 		[STATE_ROWS] = "number of rows: adds weights",
 		[STATE_NONNULL] = "number of values: adds weights",
 		[STATE_SUM] = "sum: adds weighted values; a group is computed afresh if NaN or infinity takes part",
@@ -58,9 +57,16 @@ explain_state(const DeltaProgram *program, const StateColumn *state,
 		[STATE_VALUE] = "sum or average of floats: touched groups are computed afresh, because subtraction of floats is not exact"
 	};
 
+	return words[kind];
+}
+
+static void
+explain_state(const DeltaProgram *program, const StateColumn *state,
+			  StringInfo out)
+{
 	appendStringInfo(out, "    %s: %s\n",
 					 quote_identifier(column_name(program, state->attno)),
-					 what[state->kind]);
+					 state_words(state->kind));
 }
 
 static void
@@ -170,27 +176,13 @@ explain_stage(const Stage *stage, StringInfo out)
 }
 
 static void
-explain_stage_sql(const DeltaProgram *program, const Stage *stage,
-				  SourceMask all, StringInfo out)
-{
-	if (stage->rule == STAGE_SUM)
-	{
-		appendStringInfo(out, "Delta of stage %d:\n", stage->number);
-		branches_delta_sql(program, stage->branches, all, out);
-	}
-	else
-		appendStringInfo(out, "Query of stage %d:\n%s", stage->number,
-						 pg_get_querydef(copyObject(stage->query), false));
-	appendStringInfoChar(out, '\n');
-}
-
-static void
-explain_differential(DeltaProgram *program, StringInfo out)
+explain_operators(const DeltaProgram *program, StringInfo out)
 {
 	QueryTree  *tree = program->tree;
-	SourceMask	all = 0;
 	ListCell   *lc;
 
+	if (program->index != NULL)
+		appendStringInfo(out, "Also looked up by: %s\n", program->index);
 	if (tree->aggregated)
 	{
 		appendStringInfo(out, "  %s: merges the change of each touched group into its state\n",
@@ -202,28 +194,88 @@ explain_differential(DeltaProgram *program, StringInfo out)
 	explain_branches(tree->branches, 2, out);
 	foreach(lc, tree->stages)
 		explain_stage(lfirst(lc), out);
+}
 
-	for (int i = 0; i < program_ninputs(program); i++)
-		all |= INPUT_BIT(i);
-	foreach(lc, tree->stages)
-		explain_stage_sql(program, lfirst(lc), all, out);
-	appendStringInfoString(out, "Delta when every source has changed:\n");
-	program_delta_sql(program, all, out);
-	appendStringInfoChar(out, '\n');
+static void
+explain_part(const DeltaProgram *part, const Stage *stage, StringInfo out)
+{
+	appendStringInfo(out, "Stage %d, kept in %s and maintained like a stream table\n",
+					 stage->number, stage->relation);
+	explain_identity(part, out);
+	explain_operators(part, out);
+}
+
+static void
+explain_sources(const DeltaProgram *program, StringInfo out)
+{
+	ListCell   *lc;
+
+	foreach(lc, program->sources)
+	{
+		const ProgramSource *source = lfirst(lc);
+		int			attno = -1;
+		const char *separator = ": ";
+
+		appendStringInfo(out, "Source %s", sqlgen_relation(source->relid));
+		while ((attno = bms_next_member(source->columns, attno)) >= 0)
+		{
+			appendStringInfo(out, "%s%s", separator,
+							 quote_identifier(get_attname(source->relid, attno, false)));
+			separator = ", ";
+		}
+		appendStringInfo(out, "; %s\n", source->uncapturable == NULL ?
+						 "changes of these are captured" : "not captured");
+	}
+}
+
+static void
+explain_advice(const DeltaProgram *program, StringInfo out)
+{
+	ListCell   *lc;
+
+	foreach(lc, program_advice(program))
+		appendStringInfo(out, "Missing index, to find the rows that a change touches: %s\n",
+						 ((ExplainedAdvice *) lfirst(lc))->statement);
+}
+
+static void
+explain_statements(DeltaProgram *program, Oid relid, StringInfo out)
+{
+	ListCell   *lc;
+
+	appendStringInfoString(out, "Statements when every source has changed:\n");
+	foreach(lc, program_statements(program, relid))
+	{
+		const ExplainedStatement *statement = lfirst(lc);
+
+		if (statement->stage > 0)
+			appendStringInfo(out, "Stage %d, %s:\n", statement->stage, statement->step);
+		else
+			appendStringInfo(out, "Result, %s:\n", statement->step);
+		appendStringInfo(out, "%s\n", statement->sql);
+	}
 }
 
 void
-program_explain(DeltaProgram *program, StringInfo out)
+program_explain(DeltaProgram *program, Oid relid, StringInfo out)
 {
+	ListCell   *ls,
+			   *lp;
+
 	explain_identity(program, out);
-	if (program->reason == NULL)
+	explain_sources(program, out);
+	if (program->reason != NULL)
 	{
-		appendStringInfoString(out, "Rule: differential\n");
-		explain_differential(program, out);
-	}
-	else
 		appendStringInfo(out, "Rule: full, because %s\n"
 						 "  The whole result is computed and its difference from the stored rows applied%s.\n",
 						 program->reason,
 						 program->always_recompute ? "" : ", when a source has changed");
+		return;
+	}
+	appendStringInfoString(out, "Rule: differential\n");
+	explain_operators(program, out);
+	forboth(ls, program->stored, lp, program->parts)
+		explain_part(lfirst(lp), lfirst(ls), out);
+	explain_advice(program, out);
+	explain_statements(program, relid, out);
 }

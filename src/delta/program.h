@@ -128,7 +128,10 @@ extern bool program_needs_unit_weights(const DeltaProgram *program);
 extern bool program_run_full(DeltaProgram *program, Relation st,
 							 Snapshot snapshot, ApplyCounts *counts);
 
-/* Operator tree, rule and reason per stage, delta SQL, as text. */
-extern void program_explain(DeltaProgram *program, StringInfo out);
+/*
+ * Operator tree, rule and reason per stage, statements, as text.  relid: the
+ * stream table.
+ */
+extern void program_explain(DeltaProgram *program, Oid relid, StringInfo out);
 
 #endif							/* PGT_PROGRAM_H */

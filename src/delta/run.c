@@ -104,6 +104,15 @@ program_register(const char *name, TupleDesc desc, Tuplestorestate *rows,
 }
 
 static void
+top_delta_sql(const DeltaProgram *program, SourceMask changed, StringInfo out)
+{
+	if (program->tree->aggregated)
+		aggregate_delta_sql(program, changed, out);
+	else
+		branches_delta_sql(program, program->tree->branches, changed, out);
+}
+
+static void
 stage_delta_sql(const DeltaProgram *program, const StatementKey *key,
 				StringInfo out)
 {
@@ -122,15 +131,15 @@ reads_definition(const DeltaProgram *program)
 	return program->table == NULL && program->parts == NIL;
 }
 
-static void
-statement_sql(const DeltaProgram *program, const StatementKey *key,
-			  StringInfo out)
+void
+program_statement_sql(const DeltaProgram *program, const StatementKey *key,
+					  StringInfo out)
 {
 	switch (key->kind)
 	{
 		case PLAN_DELTA:
 			if (key->stage == 0)
-				program_delta_sql(program, key->mask, out);
+				top_delta_sql(program, key->mask, out);
 			else
 				stage_delta_sql(program, key, out);
 			break;
@@ -165,16 +174,6 @@ statement_sql(const DeltaProgram *program, const StatementKey *key,
 	}
 }
 
-void
-program_delta_sql(const DeltaProgram *program, SourceMask changed,
-				  StringInfo out)
-{
-	if (program->tree->aggregated)
-		aggregate_delta_sql(program, changed, out);
-	else
-		branches_delta_sql(program, program->tree->branches, changed, out);
-}
-
 /*
  * A whole result is stored in the order of its key, and many changes of groups
  * come in that order: so they visit each page of index and table once.
@@ -206,7 +205,7 @@ prepare(DeltaProgram *program, const Statement *statement, bool tiny)
 	SPIPlanPtr	plan;
 
 	initStringInfo(&sql);
-	statement_sql(program, &statement->key, &sql);
+	program_statement_sql(program, &statement->key, &sql);
 	if (!tiny)
 		append_key_order(program, &statement->key, &sql);
 	plan = SPI_prepare_cursor(sql.data, statement->nparams, statement->types,

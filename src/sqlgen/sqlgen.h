@@ -43,6 +43,13 @@ extern char *sqlgen_expr(Node *expr, List *context);
 
 extern char *sqlgen_relation(Oid relid);
 
+/*
+ * For people: an expression of a branch, and a column of a stage, by the names
+ * of the tables' columns.
+ */
+extern char *sqlgen_readable(Node *expr, const Branch *branch);
+extern char *sqlgen_readable_column(const Stage *stage, int column);
+
 /* c1, c2, ..., c<n>, with the separator before the first as well */
 extern void sqlgen_columns(StringInfo out, int ncolumns, const char *separator);
 /* (c1, ..., c<n>), or nothing if there are none */
