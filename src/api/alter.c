@@ -163,6 +163,7 @@ change_query(StreamTable *st, const char *text)
 	program = definition_compile(newview, owner);
 	dag_refuse_cycle(st->relid, refresh_sources(program));
 	definition_check_mode(st->name, st->mode, program);
+	definition_advise(st->name, st->mode, program);
 	install_query(st, newview, program, owner);
 	stream_table_set_query(st->relid, text);
 	return true;

@@ -77,6 +77,10 @@ extern DeltaProgram *definition_compile(Oid defview, Oid owner);
 extern void definition_check_mode(const char *name, RefreshMode mode,
 								  const DeltaProgram *program);
 
+/* Say which indexes of its sources are missing. */
+extern void definition_advise(const char *name, RefreshMode mode,
+							  const DeltaProgram *program);
+
 /* ---- explain_json.c, explain_graph.c ---- */
 
 struct Explanation;

@@ -126,6 +126,7 @@ create_new(const CreateRequest *request, const CreateTarget *target)
 										 query, owner);
 	program = definition_compile(st->defview, owner);
 	definition_check_mode(st->name, st->mode, program);
+	definition_advise(st->name, st->mode, program);
 
 	st->relid = storage_create(st->schema, st->name, program, owner);
 	definition_view_attach(st->defview, st->relid);

@@ -44,6 +44,7 @@
 #include "utils/snapmgr.h"
 
 #include "api/api.h"
+#include "delta/explain.h"
 #include "refresh/refresh.h"
 
 /*
@@ -398,4 +399,33 @@ definition_check_mode(const char *name, RefreshMode mode,
 	ereport(NOTICE,
 			(errmsg("stream table \"%s\" will be recomputed by each refresh", name),
 			 errdetail("%s", sentence(reason))));
+}
+
+void
+definition_advise(const char *name, RefreshMode mode,
+				  const DeltaProgram *program)
+{
+	List	   *advice = mode == REFRESH_MODE_FULL ? NIL : program_advice(program);
+	StringInfoData columns;
+	StringInfoData statements;
+	ListCell   *lc;
+
+	if (advice == NIL)
+		return;
+	initStringInfo(&columns);
+	initStringInfo(&statements);
+	foreach(lc, advice)
+	{
+		const ExplainedAdvice *missing = lfirst(lc);
+
+		appendStringInfo(&columns, "%s%s (%s)", columns.len > 0 ? ", " : "",
+						 missing->relation, missing->columns);
+		appendStringInfo(&statements, "%s%s;", statements.len > 0 ? " " : "",
+						 missing->statement);
+	}
+	ereport(NOTICE,
+			(errmsg("refreshes of stream table \"%s\" would be faster with an index on %s",
+					name, columns.data),
+			 errdetail("They look up the rows that a change touches by these columns."),
+			 errhint("%s", statements.data)));
 }
