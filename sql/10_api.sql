@@ -107,6 +107,21 @@ AS 'MODULE_PATHNAME', 'pgt_explain_delta';
 COMMENT ON FUNCTION pgtrickle.explain_delta(text) IS
 	'the statements of a refresh for which every source of a stream table has changed';
 
+CREATE FUNCTION pgtrickle.validate_query(
+	query text,
+	OUT item text,
+	OUT stage integer,
+	OUT construct text,
+	OUT rule text,
+	OUT key text,
+	OUT reads text,
+	OUT note text)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'pgt_validate_query';
+COMMENT ON FUNCTION pgtrickle.validate_query(text) IS
+	'how a stream table of that query would be maintained, without creating anything: a verdict, then a row for each construct, for the identity of rows, each source, and each piece of advice';
+
 CREATE FUNCTION pgtrickle.parse_duration_seconds(input text)
 RETURNS bigint
 LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE

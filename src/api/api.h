@@ -69,6 +69,12 @@ extern char *definition_view_text(Oid defview, Oid owner);
 /* Compile as the owner; refuses sources that no stream table may have. */
 extern DeltaProgram *definition_compile(Oid defview, Oid owner);
 
+/* The same of an analysed query, to explain it only. */
+extern DeltaProgram *definition_compile_query(Query *query, Oid owner);
+
+/* NULL if AUTO maintains it differentially, else why not. */
+extern const char *definition_full_reason(const DeltaProgram *program);
+
 /*
  * Refuse DIFFERENTIAL for a query that cannot be maintained so, and say what it
  * means for one whose delta is the whole result; under AUTO say what will be
@@ -80,6 +86,9 @@ extern void definition_check_mode(const char *name, RefreshMode mode,
 /* Say which indexes of its sources are missing. */
 extern void definition_advise(const char *name, RefreshMode mode,
 							  const DeltaProgram *program);
+
+/* A phrase as a sentence. */
+extern char *sentence(const char *phrase);
 
 /* ---- explain_json.c, explain_graph.c ---- */
 

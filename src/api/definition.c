@@ -323,30 +323,49 @@ definition_view_text(Oid defview, Oid owner)
 	return result;
 }
 
-DeltaProgram *
-definition_compile(Oid defview, Oid owner)
+/* The query may have reached a source through a view. */
+static void
+refuse_sources(const DeltaProgram *program)
 {
-	OwnerContext ctx;
-	DeltaProgram *program;
 	ListCell   *lc;
-
-	LockRelationOid(defview, AccessShareLock);
-	owner_context_enter(&ctx, owner);
-	program = program_compile(defview);
-	owner_context_leave(&ctx);
 
 	foreach(lc, program_sources(program))
 	{
 		ProgramSource *source = (ProgramSource *) lfirst(lc);
 
-		/* The query may have reached it through a view. */
 		refuse_source(source->relid);
 	}
+}
+
+DeltaProgram *
+definition_compile(Oid defview, Oid owner)
+{
+	OwnerContext ctx;
+	DeltaProgram *program;
+
+	LockRelationOid(defview, AccessShareLock);
+	owner_context_enter(&ctx, owner);
+	program = program_compile(defview);
+	owner_context_leave(&ctx);
+	refuse_sources(program);
 	return program;
 }
 
-static const char *
-full_refresh_reason(const DeltaProgram *program)
+DeltaProgram *
+definition_compile_query(Query *query, Oid owner)
+{
+	OwnerContext ctx;
+	DeltaProgram *program;
+
+	owner_context_enter(&ctx, owner);
+	program = program_compile_query(query);
+	owner_context_leave(&ctx);
+	refuse_sources(program);
+	return program;
+}
+
+const char *
+definition_full_reason(const DeltaProgram *program)
 {
 	const char *reason = program_reason(program);
 
@@ -357,8 +376,7 @@ full_refresh_reason(const DeltaProgram *program)
 	return reason;
 }
 
-/* A phrase as a sentence. */
-static char *
+char *
 sentence(const char *phrase)
 {
 	char	   *result = psprintf("%s%s", phrase,
@@ -383,7 +401,7 @@ void
 definition_check_mode(const char *name, RefreshMode mode,
 					  const DeltaProgram *program)
 {
-	const char *reason = full_refresh_reason(program);
+	const char *reason = definition_full_reason(program);
 
 	if (reason == NULL && mode == REFRESH_MODE_DIFFERENTIAL &&
 		program_undivided(program) != NULL)

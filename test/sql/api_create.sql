@@ -102,5 +102,6 @@ SELECT p.proname, pg_get_function_arguments(p.oid) AS arguments
   FROM pg_proc p WHERE p.pronamespace = 'pgtrickle'::regnamespace
    AND p.proname IN ('create_stream_table', 'create_stream_table_if_not_exists', 'create_or_replace_stream_table',
 	'alter_stream_table', 'drop_stream_table', 'refresh_stream_table', 'resume_stream_table', 'verify_stream_table',
-	'pgt_status', 'get_refresh_history', 'explain_stream_table', 'parse_duration_seconds', 'version')
+	'pgt_status', 'get_refresh_history', 'explain_stream_table', 'explain_delta', 'validate_query',
+	'parse_duration_seconds', 'version')
  ORDER BY p.proname COLLATE "C";
