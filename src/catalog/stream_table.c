@@ -551,6 +551,7 @@ stream_table_set_query(Oid relid, const char *defining_query)
 	if (st == NULL)
 		elog(ERROR, "no stream table with relation %u", relid);
 	stream_table_fetch_newest(rel, st, &old, &row);
+	row_set_name(&row, st);
 	row_set_text(&row, COL_ORIGINAL_QUERY, defining_query);
 	stream_table_write(rel, old, &row);
 	table_close(rel, RowExclusiveLock);

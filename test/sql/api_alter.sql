@@ -50,6 +50,7 @@ SELECT * FROM fresh('st');
 SELECT count(*) FROM st WHERE g = 0;
 -- other columns, another source
 SELECT pgtrickle.alter_stream_table('st', query => 'SELECT t.id, u.name, t.v FROM t JOIN u USING (g)');
+SELECT pgt_name FROM pgtrickle.pgt_stream_tables WHERE pgt_relid = 'st'::regclass;
 SELECT exact FROM fresh('st');
 UPDATE u SET name = 'ONE' WHERE g = 1;
 INSERT INTO t VALUES (13, 1, 100);
