@@ -160,7 +160,7 @@ sum_note(List *branches)
 	int			width = widest_join(branches);
 
 	if (width > 3)
-		return "the changes of each input meet the others as they are; from four changed inputs on, as they are or were";
+		return "the changes of each input meet the others as they are; from six changed inputs on, as they are or were";
 	if (width > 1)
 		return "the changes of each input meet the others as they are, and what that counts twice is taken off";
 	return width == 0 ? "never changes" : "changes pass through";

@@ -98,7 +98,7 @@ explain_branch(const Branch *branch, int indent, StringInfo out)
 	else if (nfactors == 1)
 		appendStringInfoString(out, "Project and filter: linear, the delta of the scan passes through\n");
 	else
-		appendStringInfo(out, "Inner join of %d: inclusion-exclusion over new states for up to three changed inputs, telescoped from four on\n",
+		appendStringInfo(out, "Inner join of %d: inclusion-exclusion over new states for up to five changed inputs, telescoped from six on\n",
 						 nfactors);
 	foreach(lc, branch->quals)
 	{

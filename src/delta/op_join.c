@@ -18,8 +18,9 @@
  * reference is a factor of its own), cross joins, any predicate, duplicates, and
  * functions of other factors, which have no delta.
  *
- * There are 2^|C| - 1 terms.  From four changed factors on, the telescoped sum
- * takes over, which has |C| terms but reads old states:
+ * There are 2^|C| - 1 terms.  From six changed factors on, the telescoped sum
+ * takes over, which has |C| terms but reads old states, and no index serves
+ * an old state; the terms with several deltas, though many, are small:
  *
  *	dJ = sum over i in C of
  *			pi sigma (x_{j < i} R_j  x  dR_i  x  x_{j > i} (R_j - dR_j))
@@ -41,7 +42,7 @@
 #include "nodes/nodeFuncs.h"
 #include "utils/lsyscache.h"
 
-#define MAX_INCLUSION_EXCLUSION 3
+#define MAX_INCLUSION_EXCLUSION 5
 
 typedef enum FactorState
 {
