@@ -98,6 +98,7 @@ typedef struct StageInput
 	Stage	   *stage;
 	int		   *keys;			/* PARTITION: the column that is key i */
 	List	   *pairs;			/* LINEAR: of StagePair; NIL: unrestricted */
+	bool		grouped;		/* LINEAR: the query groups it by its pairs */
 } StageInput;
 
 struct Stage

@@ -125,8 +125,9 @@ slice_is_whole(const Stage *stage, uint64 changed)
 bool
 slice_reads_stage(const Stage *stage, uint64 changed, int i)
 {
+	/* of what is grouped, the planner would read all */
 	return stage->rule == STAGE_LINEAR && i > 0 && !input_changed(changed, i) &&
-		stage_inputs_differ(stage) &&
+		stage_inputs_differ(stage) && !stage_input_at(stage, i)->grouped &&
 		stage_is_flat(stage_input_at(stage, i)->stage);
 }
 
