@@ -627,7 +627,7 @@ recompute_affected(MergeRun *run)
 		program_register(SQLGEN_AFFECTED_NAME, run->affected_desc, groups->keys,
 						 groups->count);
 		recompute_groups(run, groups->null_keys, groups->count);
-		SPI_unregister_relation(SQLGEN_AFFECTED_NAME);
+		program_unregister(SQLGEN_AFFECTED_NAME);
 		delete_unseen(run, groups);
 		tuplestore_end(groups->keys);
 	}

@@ -76,12 +76,15 @@ typedef struct StatementKey
 	uint64		mask;			/* what has changed: of the program's inputs for
 								 * PLAN_DELTA, of the stage's own for slices */
 	uint64		nulls;			/* keys that are NULL in some row */
+	uint64		sizes;			/* how large the deltas are, roughly, if a plan
+								 * for large ones is kept; else 0 */
 } StatementKey;
 
 typedef struct Statement
 {
 	StatementKey key;
 	int64		rows;			/* delta rows that it reads */
+	uint64		sizes;			/* of the deltas, or 0 if its plan is not kept */
 	int64		elements;		/* of its parameters, which are arrays */
 	int			nparams;
 	Oid		   *types;
@@ -191,6 +194,8 @@ extern void run_end(DeltaRun *run);
 /* Compute and register the delta of every stage. */
 extern void run_stages(DeltaRun *run);
 extern int64 run_rows(const DeltaRun *run, SourceMask inputs);
+/* The orders of magnitude of the deltas of these inputs; never 0. */
+extern uint64 run_sizes(const DeltaRun *run, SourceMask inputs);
 /* Inputs of the program that a stage reads itself. */
 extern SourceMask stage_reads(const DeltaProgram *program, const Stage *stage);
 /* Mask of sources to mask of inputs that may change with them. */
@@ -290,6 +295,9 @@ extern void program_statement_sql(const DeltaProgram *program,
 extern void program_execute(DeltaProgram *program, const Statement *statement,
 							RowCallback callback, void *arg);
 
+/* At the beginning of a run: none is registered. */
+extern void program_register_none(void);
+extern void program_unregister(const char *name);
 /* Make a tuplestore visible to SQL under a name, until SPI_finish(). */
 extern void program_register(const char *name, TupleDesc desc,
 							 Tuplestorestate *rows, int64 nrows);

@@ -185,6 +185,7 @@ run_top(DeltaRun *run, Relation rel, Snapshot snapshot, ApplyObserver observer,
 	if (statement.key.mask == 0)
 		return;
 	statement.rows = run_rows(run, statement.key.mask);
+	statement.sizes = run_sizes(run, statement.key.mask);
 	program->relid = RelationGetRelid(rel);
 	apply = apply_begin(rel, &program->identity, snapshot);
 	if (observer != NULL)
@@ -226,6 +227,7 @@ program_run_full(DeltaProgram *program, Relation st, Snapshot snapshot,
 	ApplyState *apply;
 	Statement	statement = {.key = {.kind = PLAN_FULL}};
 
+	program_register_none();
 	check_layout(program, st);
 	parts_run_full(program, snapshot);
 	if (swap)

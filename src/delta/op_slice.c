@@ -425,7 +425,7 @@ fetch_linear(SliceRun *s)
 	program_register(name, left->desc, left->new, left->nnew);
 	for (int i = 1; i < s->nslices; i++)
 		fetch_right(s, i);
-	SPI_unregister_relation(name);
+	program_unregister(name);
 }
 
 /* ---- Q(N) - Q(O) ---- */
@@ -472,7 +472,7 @@ evaluate(SliceRun *s, TupleDesc desc, bool new, Consolidation *c)
 	program_execute(s->run->program, &statement, receive_result, &result);
 	for (int i = 0; i < s->nslices; i++)
 		if (!s->slices[i].absent)
-			SPI_unregister_relation(psprintf(SQLGEN_STAGE_NAME,
+			program_unregister(psprintf(SQLGEN_STAGE_NAME,
 											 s->slices[i].stage->number));
 }
 

@@ -7,7 +7,8 @@
  * session of SPI in which it was prepared: the relations are registered anew
  * each time under the same names and descriptors.  The number of rows that the
  * planner sees is fixed at preparation, so small deltas share one plan made
- * for ten rows, and large ones are planned each time for what they are.
+ * for ten rows, and large ones have plans by their orders of magnitude.  What
+ * has parameters is planned with their values when they are many.
  *
  * Likewise arrays: a small one is a parameter of a kept plan, a large one is
  * planned with, as a constant, because only then the executor hashes it.
@@ -23,6 +24,9 @@
 #include "utils/queryenvironment.h"
 
 #define TINY_ROWS 10
+
+/* Plans for large deltas that one query keeps. */
+#define MAX_LARGE_PLANS 16
 /* Array elements that comparing one after the other is still cheap for. */
 #define TINY_ELEMENTS 64
 
@@ -84,23 +88,71 @@ is_tiny(const Statement *statement)
 		pgt_debug_plan == DEBUG_PLAN_TINY;
 }
 
+/* Relations that statements can name now, with the rows they really have. */
+typedef struct Registered
+{
+	EphemeralNamedRelation enr;
+	int64		nrows;
+} Registered;
+
+/*
+ * They live as long as a run; whoever begins to use statements forgets those
+ * of the last one first.
+ */
+static List *registered = NIL;
+
+void
+program_register_none(void)
+{
+	registered = NIL;
+}
+
 void
 program_register(const char *name, TupleDesc desc, Tuplestorestate *rows,
 				 int64 nrows)
 {
 	EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
+	Registered *r = palloc(sizeof(Registered));
 	int			rc;
 
 	enr->md.name = pstrdup(name);
 	enr->md.reliddesc = InvalidOid;
 	enr->md.tupdesc = desc;
 	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
-	enr->md.enrtuples = is_bulk(nrows) ? nrows : TINY_ROWS;
+	enr->md.enrtuples = TINY_ROWS;
 	enr->reldata = rows;
+	r->enr = enr;
+	r->nrows = nrows;
+	registered = lappend(registered, r);
 	rc = SPI_register_relation(enr);
 	if (rc != SPI_OK_REL_REGISTER)
 		elog(ERROR, "could not register relation \"%s\": %s", name,
 			 SPI_result_code_string(rc));
+}
+
+void
+program_unregister(const char *name)
+{
+	ListCell   *lc;
+
+	(void) SPI_unregister_relation(name);
+	foreach(lc, registered)
+		if (strcmp(((Registered *) lfirst(lc))->enr->md.name, name) == 0)
+			registered = foreach_delete_current(registered, lc);
+}
+
+/* The planner sees few rows in each, or what there is. */
+static void
+show_row_counts(bool tiny)
+{
+	ListCell   *lc;
+
+	foreach(lc, registered)
+	{
+		Registered *r = lfirst(lc);
+
+		r->enr->md.enrtuples = tiny ? TINY_ROWS : r->nrows;
+	}
 }
 
 static void
@@ -208,6 +260,7 @@ prepare(DeltaProgram *program, const Statement *statement, bool tiny)
 	program_statement_sql(program, &statement->key, &sql);
 	if (!tiny)
 		append_key_order(program, &statement->key, &sql);
+	show_row_counts(tiny);
 	plan = SPI_prepare_cursor(sql.data, statement->nparams, statement->types,
 							  tiny ? CURSOR_OPT_GENERIC_PLAN : CURSOR_OPT_CUSTOM_PLAN);
 	if (plan == NULL)
@@ -221,29 +274,58 @@ static bool
 same_key(const StatementKey *a, const StatementKey *b)
 {
 	return a->kind == b->kind && a->stage == b->stage && a->step == b->step &&
-		a->mask == b->mask && a->nulls == b->nulls;
+		a->mask == b->mask && a->nulls == b->nulls && a->sizes == b->sizes;
+}
+
+/* Large deltas come in many sizes: of their plans only the last are kept. */
+static void
+forget_large_plan(DeltaProgram *program)
+{
+	int			nlarge = 0;
+	ListCell   *lc;
+
+	foreach(lc, program->plans)
+		nlarge += ((SavedPlan *) lfirst(lc))->key.sizes != 0;
+	if (nlarge < MAX_LARGE_PLANS)
+		return;
+	foreach(lc, program->plans)
+	{
+		SavedPlan  *saved = lfirst(lc);
+
+		if (saved->key.sizes == 0)
+			continue;
+		SPI_freeplan(saved->plan);
+		program->plans = list_delete_cell(program->plans, lc);
+		pfree(saved);
+		return;
+	}
 }
 
 static SPIPlanPtr
-saved_plan(DeltaProgram *program, const Statement *statement)
+saved_plan(DeltaProgram *program, const Statement *statement, bool tiny)
 {
+	StatementKey key = statement->key;
 	ListCell   *lc;
 	MemoryContext old;
 	SavedPlan  *saved;
 	SPIPlanPtr	plan;
 
+	if (!tiny)
+		key.sizes = statement->sizes;
 	foreach(lc, program->plans)
 	{
 		saved = lfirst(lc);
-		if (same_key(&saved->key, &statement->key))
+		if (same_key(&saved->key, &key))
 			return saved->plan;
 	}
 
-	plan = prepare(program, statement, true);
+	plan = prepare(program, statement, tiny);
 	SPI_keepplan(plan);
+	if (!tiny)
+		forget_large_plan(program);
 	old = MemoryContextSwitchTo(program->context);
 	saved = palloc(sizeof(SavedPlan));
-	saved->key = statement->key;
+	saved->key = key;
 	saved->plan = plan;
 	program->plans = lappend(program->plans, saved);
 	MemoryContextSwitchTo(old);
@@ -273,7 +355,8 @@ program_execute(DeltaProgram *program, const Statement *statement,
 				RowCallback callback, void *arg)
 {
 	bool		tiny = is_tiny(statement);
-	SPIPlanPtr	plan = tiny ? saved_plan(program, statement) :
+	bool		keep = tiny || statement->sizes != 0;
+	SPIPlanPtr	plan = keep ? saved_plan(program, statement, tiny) :
 		prepare(program, statement, false);
 	RowReceiver receiver = {
 		.pub = {
@@ -298,6 +381,6 @@ program_execute(DeltaProgram *program, const Statement *statement,
 	if (rc < 0)
 		elog(ERROR, "could not run a statement of a refresh: %s",
 			 SPI_result_code_string(rc));
-	if (!tiny)
+	if (!keep)
 		SPI_freeplan(plan);
 }

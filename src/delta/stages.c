@@ -12,7 +12,9 @@
 #include "postgres.h"
 
 #include "buffer/consolidate.h"
+#include "common/hashfn.h"
 #include "delta/delta.h"
+#include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
 int
@@ -116,6 +118,17 @@ run_rows(const DeltaRun *run, SourceMask inputs)
 	return rows;
 }
 
+uint64
+run_sizes(const DeltaRun *run, SourceMask inputs)
+{
+	uint64		sizes = 1;
+
+	for (int i = 0; i < program_ninputs(run->program); i++)
+		if (run->changed & inputs & INPUT_BIT(i))
+			sizes = hash_combine64(sizes, pg_leftmost_one_pos64(run->deltas[i].nrows) / 2);
+	return Max(sizes, 1);
+}
+
 void
 run_publish(DeltaRun *run, int input)
 {
@@ -134,6 +147,8 @@ run_begin(DeltaProgram *program, const ChangeWindow *windows)
 {
 	DeltaRun   *run = palloc0(sizeof(DeltaRun));
 
+	/* an error may have ended the last run */
+	program_register_none();
 	run->program = program;
 	run->context = AllocSetContextCreate(CurrentMemoryContext, "deltas of stages",
 										 ALLOCSET_DEFAULT_SIZES);
@@ -168,7 +183,7 @@ run_end(DeltaRun *run)
 	for (int i = first_stage(run->program); i < program_ninputs(run->program); i++)
 		if (run->deltas[i].rows != NULL)
 		{
-			SPI_unregister_relation(psprintf(SQLGEN_DELTA_NAME, i + 1));
+			program_unregister(psprintf(SQLGEN_DELTA_NAME, i + 1));
 			tuplestore_end(run->deltas[i].rows);
 		}
 	MemoryContextDelete(run->context);
@@ -203,6 +218,7 @@ sum_run_delta(DeltaRun *run, const Stage *stage, SourceMask changed,
 	Statement	statement = {
 		.key = {.kind = PLAN_DELTA, .stage = stage->number, .mask = changed},
 		.rows = run_rows(run, changed),
+		.sizes = run_sizes(run, changed),
 		.desc = desc
 	};
 
