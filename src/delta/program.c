@@ -683,7 +683,9 @@ program_undivided(const DeltaProgram *program)
 	const Stage *stage = program->reason == NULL ?
 		tree_reevaluated(program->tree) : NULL;
 
-	return stage != NULL ? stage->what : NULL;
+	/* the first rows in an order are few, and an index may know them */
+	return stage != NULL && stage->nkeys == 0 && stage->query->limitCount == NULL ?
+		stage->what : NULL;
 }
 
 List *
