@@ -1,11 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * aggregate.c
- *	  Which aggregate calls have an exact rule, and which one.
+ *	  Which aggregate calls can be merged, and how.
  *
  * Integer, numeric, interval and money sums can be undone exactly: adding and
  * subtracting are inverse in those types.  Sums of floats cannot (1e20 + 1 -
- * 1e20 is 0): their groups are computed afresh.
+ * 1e20 is 0).  They, and every aggregate that is not named here, are computed
+ * afresh for the groups that are touched, whatever their arguments, DISTINCT,
+ * ORDER BY or FILTER.
  *
  *-------------------------------------------------------------------------
  */
@@ -35,17 +37,14 @@ sum_kind(Oid type, AggregateKind exact, AggregateKind *kind)
 		case CASHOID:
 			*kind = exact;
 			return exact == AGGREGATE_SUM;
-		case FLOAT4OID:
-		case FLOAT8OID:
-			*kind = AGGREGATE_RECOMPUTE;
-			return true;
 		default:
 			return false;
 	}
 }
 
+/* The exact rule for an aggregate of pg_catalog; false if it has none. */
 static bool
-kind_of(const char *name, Oid argtype, AggregateKind *kind)
+merge_kind(const char *name, Oid argtype, AggregateKind *kind)
 {
 	if (strcmp(name, "count") == 0)
 	{
@@ -62,7 +61,26 @@ kind_of(const char *name, Oid argtype, AggregateKind *kind)
 		return !type_is_rowtype(argtype) &&
 			OidIsValid(lookup_type_cache(argtype, TYPECACHE_CMP_PROC)->cmp_proc);
 	}
+	if (strcmp(name, "bool_and") == 0 || strcmp(name, "every") == 0)
+	{
+		*kind = AGGREGATE_BOOL_AND;
+		return true;
+	}
+	if (strcmp(name, "bool_or") == 0)
+	{
+		*kind = AGGREGATE_BOOL_OR;
+		return true;
+	}
 	return false;
+}
+
+static bool
+is_plain_call(const Aggref *aggref)
+{
+	return aggref->aggkind == AGGKIND_NORMAL && !aggref->aggvariadic &&
+		list_length(aggref->args) <= 1 &&
+		aggref->aggdistinct == NIL && aggref->aggorder == NIL &&
+		get_func_namespace(aggref->aggfnoid) == PG_CATALOG_NAMESPACE;
 }
 
 bool
@@ -70,34 +88,31 @@ aggregate_classify(Aggref *aggref, AggregateCall *call, const char **reason)
 {
 	char	   *name = get_func_name(aggref->aggfnoid);
 
-	if (name == NULL ||
-		get_func_namespace(aggref->aggfnoid) != PG_CATALOG_NAMESPACE ||
-		aggref->aggkind != AGGKIND_NORMAL || aggref->agglevelsup != 0 ||
-		aggref->aggvariadic || list_length(aggref->args) > 1)
+	if (get_typtype(aggref->aggtype) == TYPTYPE_PSEUDO)
 	{
-		*reason = psprintf("the aggregate %s is recomputed",
-						   name ? name : "function");
+		*reason = psprintf("the result of the aggregate %s cannot be stored",
+						   name);
 		return false;
 	}
-	if (aggref->aggdistinct != NIL || aggref->aggorder != NIL)
-	{
-		*reason = psprintf("the aggregate %s with DISTINCT or ORDER BY is recomputed", name);
-		return false;
-	}
-
 	call->aggref = aggref;
-	if (!aggref->aggstar)
+	if (aggref->args != NIL)
 		call->argtype = exprType((Node *) ((TargetEntry *) linitial(aggref->args))->expr);
-	if (!kind_of(name, call->argtype, &call->kind))
-	{
-		*reason = OidIsValid(call->argtype) ?
-			psprintf("the aggregate %s(%s) is recomputed", name,
-					 format_type_be(call->argtype)) :
-			psprintf("the aggregate %s is recomputed", name);
-		return false;
-	}
+	if (!is_plain_call(aggref) || !merge_kind(name, call->argtype, &call->kind))
+		call->kind = AGGREGATE_RECOMPUTE;
 	call->resulttype = aggref->aggtype;
 	call->resulttypmod = exprTypmod((Node *) aggref);
 	call->resultcollid = aggref->aggcollid;
 	return true;
+}
+
+bool
+aggregate_may_show_order(const Aggref *aggref)
+{
+	char	   *name = get_func_name(aggref->aggfnoid);
+
+	if (aggref->aggkind != AGGKIND_NORMAL ||
+		aggref->aggorder != NIL || aggref->aggdistinct != NIL)
+		return false;
+	return get_func_namespace(aggref->aggfnoid) != PG_CATALOG_NAMESPACE ||
+		strstr(name, "agg") != NULL || strcmp(name, "any_value") == 0;
 }

@@ -9,7 +9,8 @@
  *		SELECT DISTINCT e               =  SELECT e GROUP BY e
  *		GROUP BY pk, selecting c        =  GROUP BY pk, c     (pk determines c)
  *
- * The FILTER forms hold because every aggregate accepted ignores NULL inputs.
+ * The FILTER forms hold because every aggregate that is merged ignores NULL
+ * inputs.  One that is computed afresh stays as it is, over columns of the core.
  * What is below, and every other query, is normalised by level.c.  Whatever is
  * not recognised stops the analysis with a reason; nothing is guessed.
  *
@@ -24,28 +25,33 @@
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
+#include "utils/lsyscache.h"
 
 /* State of turning a select list into expressions over (keys, aggregates). */
 typedef struct OutputContext
 {
 	List	   *keys;			/* of Expr, over the query's range table */
-	List	   *args;			/* of Expr: aggregate arguments, distinct */
+	List	   *args;			/* of Expr: what aggregates read, distinct */
 	List	   *calls;			/* of AggregateCall; arg is a position in args */
 	int			nkeys;			/* valid in the second pass */
 	const char *reason;
 } OutputContext;
 
 /*
- * First pass: a column outside of aggregates that is no group key depends on
- * the keys (the parser has proved it): it becomes a key itself.
+ * First pass: a column outside of aggregates, or in a direct argument, that is
+ * no group key depends on the keys (the parser has proved it): it becomes a key
+ * itself.
  */
 static bool
 collect_dependent_keys(Node *node, OutputContext *context)
 {
 	if (node == NULL || list_position(context->keys, node) != 0)
 		return false;
-	if (IsA(node, Aggref) || IsA(node, SubLink))
+	if (IsA(node, SubLink))
 		return false;
+	if (IsA(node, Aggref))
+		return collect_dependent_keys((Node *) ((Aggref *) node)->aggdirectargs,
+									  context);
 	if (IsA(node, Var))
 	{
 		context->keys = lappend(context->keys, node);
@@ -84,6 +90,52 @@ call_argument(Aggref *aggref)
 	return arg;
 }
 
+static Node *output_mutator(Node *node, OutputContext *context);
+
+static int
+add_argument(OutputContext *context, Node *expr)
+{
+	int			position = list_position(context->args, expr);
+
+	if (position == 0)
+	{
+		context->args = lappend(context->args, expr);
+		position = list_length(context->args);
+	}
+	return context->nkeys + position;
+}
+
+/*
+ * Columns and subqueries become columns of the core; what is made of them stays
+ * in the call, so that its collations and constants are as they were.  Keys are
+ * not used for this: they are spelled as the group is.
+ */
+static Node *
+argument_mutator(Node *node, OutputContext *context)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var) || IsA(node, SubLink))
+		return (Node *) makeVar(1, add_argument(context, node), exprType(node),
+								exprTypmod(node), exprCollation(node), 0);
+	return expression_tree_mutator(node, argument_mutator, context);
+}
+
+/* The call over columns of the core: direct arguments over the keys. */
+static Aggref *
+call_over_core(OutputContext *context, Aggref *aggref)
+{
+	Aggref	   *result = copyObject(aggref);
+
+	result->aggdirectargs = (List *)
+		output_mutator((Node *) result->aggdirectargs, context);
+	ChangeVarNodes((Node *) result->aggdirectargs, OUTER_VAR, 1, 0);
+	result->args = (List *) argument_mutator((Node *) result->args, context);
+	result->aggfilter = (Expr *)
+		argument_mutator((Node *) result->aggfilter, context);
+	return result;
+}
+
 static int
 find_call(OutputContext *context, Aggref *aggref)
 {
@@ -102,16 +154,10 @@ find_call(OutputContext *context, Aggref *aggref)
 	call = palloc0(sizeof(AggregateCall));
 	if (!aggregate_classify(aggref, call, &context->reason))
 		return 0;
-	arg = call_argument(aggref);
-	if (arg != NULL)
-	{
-		call->arg = list_position(context->args, (Node *) arg);
-		if (call->arg == 0)
-		{
-			context->args = lappend(context->args, arg);
-			call->arg = list_length(context->args);
-		}
-	}
+	if (call->kind == AGGREGATE_RECOMPUTE)
+		call->over = call_over_core(context, aggref);
+	else if ((arg = call_argument(aggref)) != NULL)
+		call->arg = add_argument(context, (Node *) arg);
 	context->calls = lappend(context->calls, call);
 	return list_length(context->calls);
 }
@@ -137,10 +183,51 @@ output_mutator(Node *node, OutputContext *context)
 	}
 	if (IsA(node, SubLink))
 	{
-		context->reason = "a subquery in the select list of a grouped query is a stage";
+		context->reason = "a subquery above the groups of a query is a stage";
+		return node;
+	}
+	if (IsA(node, GroupingFunc))
+	{
+		context->reason = "GROUPING() is a column of a stage";
 		return node;
 	}
 	return expression_tree_mutator(node, output_mutator, context);
+}
+
+/* Does some subquery in FROM ask for an order? */
+static bool
+reads_sorted(const Query *query)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->rtable)
+	{
+		const Query *subquery = ((RangeTblEntry *) lfirst(lc))->subquery;
+
+		if (subquery != NULL &&
+			(subquery->sortClause != NIL || reads_sorted(subquery)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * An aggregate over a sorted subquery is expected to see that order, which the
+ * core does not keep.
+ */
+static void
+check_order(OutputContext *context)
+{
+	ListCell   *lc;
+
+	foreach(lc, context->calls)
+	{
+		Aggref	   *aggref = ((AggregateCall *) lfirst(lc))->aggref;
+
+		if (aggregate_may_show_order(aggref))
+			context->reason = psprintf("the aggregate %s may show the order of a subquery",
+									   get_func_name(aggref->aggfnoid));
+	}
 }
 
 /*
@@ -181,6 +268,8 @@ analyze_aggregated(Analysis *an, Query *query, QueryTree *tree)
 
 	foreach(lc, visible_targets(query))
 		outputs = lappend(outputs, output_mutator(lfirst(lc), &context));
+	if (reads_sorted(query))
+		check_order(&context);
 	if (context.reason != NULL)
 	{
 		an->reason = context.reason;
@@ -198,13 +287,6 @@ analyze_aggregated(Analysis *an, Query *query, QueryTree *tree)
 	tree->aggregated = true;
 	tree->nkeys = context.nkeys;
 	tree->calls = context.calls;
-	foreach(lc, tree->calls)
-	{
-		AggregateCall *call = lfirst(lc);
-
-		if (call->arg != 0)
-			call->arg += context.nkeys;
-	}
 	foreach(lc, context.keys)
 		tree->keytypes = lappend(tree->keytypes, make_output("", lfirst(lc)));
 	return true;
@@ -280,6 +362,9 @@ check_mutability(QueryTree *tree)
 	foreach(lc, tree->outputs)
 		if (tree->reason == NULL)
 			tree->reason = analyze_mutable_reason((Node *) ((OutputColumn *) lfirst(lc))->expr);
+	foreach(lc, tree->calls)
+		if (tree->reason == NULL)
+			tree->reason = analyze_mutable_reason((Node *) ((AggregateCall *) lfirst(lc))->aggref);
 }
 
 /* The stage that the top shows as it is, or NULL. */

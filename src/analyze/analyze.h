@@ -140,16 +140,23 @@ typedef enum AggregateKind
 	AGGREGATE_AVG,
 	AGGREGATE_MIN,
 	AGGREGATE_MAX,
+	AGGREGATE_BOOL_AND,
+	AGGREGATE_BOOL_OR,
 	AGGREGATE_RECOMPUTE			/* not invertible exactly: its group is
 								 * computed afresh when touched */
 } AggregateKind;
 
-/* An aggregate call; a FILTER has become part of the argument (see below). */
+/*
+ * An aggregate call.  If it is merged, a FILTER has become part of the
+ * argument.
+ */
 typedef struct AggregateCall
 {
 	AggregateKind kind;
 	Aggref	   *aggref;			/* as in the query */
-	int			arg;			/* 1-based core column, 0: none */
+	Aggref	   *over;			/* RECOMPUTE: the same in terms of the core's
+								 * columns, Var(varno = 1, varattno = column) */
+	int			arg;			/* else: 1-based core column, 0: none */
 	Oid			argtype;
 	Oid			resulttype;
 	int32		resulttypmod;
@@ -205,10 +212,14 @@ extern const char *analyze_mutable_reason(Node *node);
 extern QueryTree *analyze_query(Query *query);
 
 /*
- * Classify an aggregate call: false, with a reason, if there is no exact rule.
+ * Classify an aggregate call.  Fills everything but arg and over.  False, with
+ * a reason, if its value cannot be kept.
  */
 extern bool aggregate_classify(Aggref *aggref, AggregateCall *call,
 							   const char **reason);
+
+/* May the result show the order in which the rows come, which is not its own? */
+extern bool aggregate_may_show_order(const Aggref *aggref);
 
 /*
  * The display scale that all values of a numeric expression have, or -1 if

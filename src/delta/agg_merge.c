@@ -23,7 +23,7 @@
  * spelling; it keeps the one that was stored first.
  *
  * A group is also computed afresh when it holds a value that cannot be undone:
- * an aggregate of floats, or a sum that is or was NaN or infinite (a finite
+ * an aggregate without a rule, or a sum that is or was NaN or infinite (a finite
  * sum plus such a value cannot be told from it).  Computing afresh means the
  * query itself, restricted to the keys of those groups.
  *
@@ -178,6 +178,14 @@ average(const MergeRun *run, const AggregateCall *call, const int *states)
 							   DirectFunctionCall1(int8_numeric, Int64GetDatum(count)));
 }
 
+/* Is the second state of the call the number of its values? */
+static bool
+has_nonnull(const AggregateCall *call)
+{
+	return call->kind == AGGREGATE_SUM || call->kind == AGGREGATE_AVG ||
+		call->kind == AGGREGATE_BOOL_AND || call->kind == AGGREGATE_BOOL_OR;
+}
+
 static Datum
 call_value(const MergeRun *run, int position, bool *isnull)
 {
@@ -185,7 +193,7 @@ call_value(const MergeRun *run, int position, bool *isnull)
 	const int  *states = run->program->call_states[position];
 
 	*isnull = false;
-	if (call->kind == AGGREGATE_SUM || call->kind == AGGREGATE_AVG)
+	if (has_nonnull(call))
 	{
 		if (DatumGetInt64(run->state[states[1]]) == 0)
 		{
@@ -194,6 +202,11 @@ call_value(const MergeRun *run, int position, bool *isnull)
 		}
 		if (call->kind == AGGREGATE_AVG)
 			return average(run, call, states);
+		if (call->kind == AGGREGATE_BOOL_AND)
+			return BoolGetDatum(DatumGetInt64(run->state[states[0]]) ==
+								DatumGetInt64(run->state[states[1]]));
+		if (call->kind == AGGREGATE_BOOL_OR)
+			return BoolGetDatum(DatumGetInt64(run->state[states[0]]) > 0);
 	}
 	*isnull = run->state_null[states[0]];
 	return run->state[states[0]];
@@ -260,7 +273,7 @@ load_state(MergeRun *run, bool found)
 		{
 			run->state[i] = (Datum) 0;
 			run->state_null[i] = state->kind != STATE_ROWS &&
-				state->kind != STATE_NONNULL;
+				state->kind != STATE_NONNULL && state->kind != STATE_TRUE;
 		}
 	}
 }
@@ -397,6 +410,7 @@ merge_delta(MergeRun *run, TupleTableSlot *slot)
 		{
 			case STATE_ROWS:
 			case STATE_NONNULL:
+			case STATE_TRUE:
 				delta = slot_getattr(slot, column++, &isnull);
 				if (!isnull)
 					run->state[i] = DirectFunctionCall2(int8pl, run->state[i], delta);
@@ -484,21 +498,16 @@ store_group(MergeRun *run, bool found, Datum *keys, bool *keys_null)
 			apply_delete(run->apply, run->old);
 		return;
 	}
+	/* the stored spelling of equal keys stays, unless it is determined */
+	for (int key = 0; found && key < nkeys; key++)
+		if ((program->fresh_keys & (UINT64CONST(1) << key)) == 0)
+			keys[key] = slot_getattr(run->old, program->key_attnos[key],
+									 &keys_null[key]);
+	form_row(run, keys, keys_null);
 	if (found)
-	{
-		/* the stored spelling of equal keys stays, unless it is determined */
-		for (int key = 0; key < nkeys; key++)
-			if ((program->fresh_keys & (UINT64CONST(1) << key)) == 0)
-				keys[key] = slot_getattr(run->old, program->key_attnos[key],
-										 &keys_null[key]);
-		form_row(run, keys, keys_null);
 		apply_update(run->apply, run->old, run->new);
-	}
 	else
-	{
-		form_row(run, keys, keys_null);
 		apply_insert(run->apply, run->new);
-	}
 }
 
 static void

@@ -31,6 +31,7 @@ typedef enum StateKind
 {
 	STATE_ROWS,					/* number of rows of the group */
 	STATE_NONNULL,				/* number of its rows whose argument is not NULL */
+	STATE_TRUE,					/* number of its rows whose argument is true */
 	STATE_SUM,
 	STATE_SCALES,				/* decimal places of a sum, see scale_units.c */
 	STATE_MIN,

@@ -50,11 +50,12 @@ state_words(StateKind kind)
 	static const char *const words[] = {
 		[STATE_ROWS] = "number of rows: adds weights",
 		[STATE_NONNULL] = "number of values: adds weights",
+		[STATE_TRUE] = "number of true values: adds weights",
 		[STATE_SUM] = "sum: adds weighted values; a group is computed afresh if NaN or infinity takes part",
 		[STATE_SCALES] = "decimal places of the values of a sum: adds weighted units",
 		[STATE_MIN] = "minimum: merges; a group is computed afresh if its least values went",
 		[STATE_MAX] = "maximum: merges; a group is computed afresh if its greatest values went",
-		[STATE_VALUE] = "sum or average of floats: touched groups are computed afresh, because subtraction of floats is not exact"
+		[STATE_VALUE] = "an aggregate that cannot be merged exactly: touched groups are computed afresh"
 	};
 
 	return words[kind];

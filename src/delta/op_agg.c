@@ -8,6 +8,7 @@
  * x that needs it,
  *
  *		nonnull(g, x)	rows whose x is not NULL		d = sum of w over them
+ *		true(g, x)		rows whose x is true			d = sum of w over them
  *		sum(g, x)		sum of x						d = sum of x * w
  *		min(g, x), max(g, x)
  *
@@ -22,6 +23,12 @@
  *		count(*) = n		count(x) = nonnull
  *		sum(x)   = sum if nonnull > 0, else NULL
  *		avg(x)   = sum / nonnull, by the division that avg() itself uses
+ *		bool_and(x) = (true = nonnull), bool_or(x) = (true > 0), or NULL if
+ *		nonnull = 0
+ *
+ * Every other aggregate is its own state.  It has no change: its groups are
+ * computed afresh when the delta names them, which it does whenever a row of
+ * theirs comes, goes or changes.
  *
  * Where the values of a numeric argument may differ in their decimal places,
  * the sum has a companion that counts them, see scale_units.c.
@@ -142,8 +149,13 @@ plan_call(DeltaProgram *program, const AggregateCall *call)
 								  call->arg, call->resulttype,
 								  call->resulttypmod, call->resultcollid, call);
 			break;
+		case AGGREGATE_BOOL_AND:
+		case AGGREGATE_BOOL_OR:
+			states[0] = add_int8_state(program, STATE_TRUE, call->arg);
+			states[1] = add_int8_state(program, STATE_NONNULL, call->arg);
+			break;
 		case AGGREGATE_RECOMPUTE:
-			states[0] = add_state(program, STATE_VALUE, call->arg,
+			states[0] = add_state(program, STATE_VALUE, 0,
 								  call->resulttype, call->resulttypmod,
 								  call->resultcollid, call);
 			break;
@@ -200,6 +212,9 @@ append_state_delta(const DeltaProgram *program, const StateColumn *state,
 		case STATE_NONNULL:
 			appendStringInfo(out, ", coalesce(sum(w) FILTER (WHERE %s), 0)",
 							 nonnull_test(program, x));
+			break;
+		case STATE_TRUE:
+			appendStringInfo(out, ", coalesce(sum(w) FILTER (WHERE c%d), 0)", x);
 			break;
 		case STATE_SUM:
 			if (state->type == INTERVALOID)
@@ -259,7 +274,7 @@ aggregate_delta_sql(const DeltaProgram *program, SourceMask changed,
 }
 
 static void
-append_state(const StateColumn *state, StringInfo out)
+append_state(const StateColumn *state, List *context, StringInfo out)
 {
 	int			x = state->arg;
 
@@ -270,6 +285,9 @@ append_state(const StateColumn *state, StringInfo out)
 			break;
 		case STATE_NONNULL:
 			appendStringInfo(out, ", count(c%d)", x);
+			break;
+		case STATE_TRUE:
+			appendStringInfo(out, ", count(*) FILTER (WHERE c%d)", x);
 			break;
 		case STATE_SUM:
 			appendStringInfo(out, ", sum(c%d)", x);
@@ -284,8 +302,8 @@ append_state(const StateColumn *state, StringInfo out)
 			appendStringInfo(out, ", max(c%d)", x);
 			break;
 		case STATE_VALUE:
-			appendStringInfo(out, ", %s(c%d)",
-							 quote_identifier(get_func_name(state->call->aggref->aggfnoid)), x);
+			appendStringInfo(out, ", %s",
+							 sqlgen_expr((Node *) state->call->over, context));
 			break;
 	}
 }
@@ -296,11 +314,13 @@ aggregate_state_sql(const DeltaProgram *program, bool restricted,
 					uint64 null_keys, StringInfo out)
 {
 	int			nkeys = program->tree->nkeys;
+	const Branch *branch = linitial(program->tree->branches);
+	List	   *context = sqlgen_relation_context("d", list_length(branch->targets));
 
 	appendStringInfo(out, "SELECT %s", restricted ? "ord, " : "");
 	append_keys(nkeys, out);
 	for (int i = 0; i < program->nstates; i++)
-		append_state(&program->states[i], out);
+		append_state(&program->states[i], context, out);
 	appendStringInfoString(out, "\n FROM (");
 	core_state_sql(program, restricted, null_keys, out);
 	appendStringInfoString(out, ") d");

@@ -355,9 +355,11 @@ column_of_state(const DeltaProgram *program, int state)
 
 		/*
 		 * For a sum the column is NULL where the state is zero; a NULL state
-		 * is read as zero.  An average is no sum.
+		 * is read as zero.  An average is no sum, and a truth value no count.
 		 */
 		if (call->kind != AGGREGATE_AVG &&
+			call->kind != AGGREGATE_BOOL_AND &&
+			call->kind != AGGREGATE_BOOL_OR &&
 			program->call_states[position][0] == state &&
 			column_of_call(program, position) != 0)
 			return column_of_call(program, position);

@@ -112,6 +112,15 @@ sqlgen_branch_context(const Branch *branch, int nkeys)
 	return deparse_context_for_plan_tree(stmt, names);
 }
 
+List *
+sqlgen_relation_context(const char *name, int ncolumns)
+{
+	PlannedStmt *stmt = makeNode(PlannedStmt);
+
+	stmt->rtable = list_make1(named_rte(name, numbered_names(NIL, ncolumns)));
+	return deparse_context_for_plan_tree(stmt, list_make1(pstrdup(name)));
+}
+
 char *
 sqlgen_expr(Node *expr, List *context)
 {

@@ -39,6 +39,8 @@
  * the relation of affected keys, called a, with columns ord, c1 .. c<nkeys>.
  */
 extern List *sqlgen_branch_context(const Branch *branch, int nkeys);
+/* The same of one relation with columns c1 .. c<ncolumns>, as varno 1. */
+extern List *sqlgen_relation_context(const char *name, int ncolumns);
 extern char *sqlgen_expr(Node *expr, List *context);
 
 extern char *sqlgen_relation(Oid relid);

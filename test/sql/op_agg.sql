@@ -1,4 +1,5 @@
--- GROUP BY: count, sum, avg, min, max, maintained from the groups' states.
+-- GROUP BY: what is merged into the groups' states, what is computed afresh for
+-- the groups that are touched.
 \set VERBOSITY terse
 CREATE SCHEMA op_agg;
 SET search_path = op_agg, public;
@@ -37,6 +38,36 @@ SELECT made('by_pk', 'SELECT id, s, count(*) AS n, sum(i) AS x FROM t GROUP BY i
 SELECT made('constant_key', 'SELECT g, ''x'' AS c, 1 + 1 AS two, count(*) AS n FROM t GROUP BY g');
 SELECT made('of_subquery', 'SELECT g, sum(x) AS s FROM (SELECT g, i * 2 AS x FROM t WHERE b) q GROUP BY g');
 SELECT made('order_by', 'SELECT g, count(*) AS n FROM t GROUP BY g ORDER BY g');
+SELECT made('bools', 'SELECT g, bool_and(i > 10) AS a, bool_or(b) AS o, every(b OR i > 40) AS e, bool_or(b) FILTER (WHERE i > 30) AS f FROM t GROUP BY g');
+SELECT made('bools_hidden', 'SELECT g, NOT bool_and(b) AS some_not, CASE WHEN bool_or(i < 5) THEN count(i) END AS n FROM t GROUP BY g');
+
+-- computed afresh for the groups that are touched
+CREATE TABLE u (id int PRIMARY KEY, g int, v int);
+INSERT INTO u SELECT x, x % 7, x * 2 FROM generate_series(1, 20) x;
+CREATE FUNCTION three(text, text, text) RETURNS text IMMUTABLE LANGUAGE sql AS $$ SELECT concat($1, $2, $3, ';') $$;
+CREATE AGGREGATE own_sum(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0');
+CREATE AGGREGATE own_pairs(text, text) (SFUNC = three, STYPE = text, INITCOND = '');
+CREATE AGGREGATE own_flat(VARIADIC int[]) (SFUNC = array_cat, STYPE = int[], INITCOND = '{}');
+SELECT made('distincts', $$SELECT g, count(DISTINCT i % 3) AS c, sum(DISTINCT n) AS s, avg(DISTINCT i) FILTER (WHERE b) AS a,
+	string_agg(DISTINCT s, '-' ORDER BY s DESC) AS l, count(DISTINCT (i, b)) AS p FROM t GROUP BY g$$);
+SELECT made('lists', $$SELECT g, array_agg(i ORDER BY i % 3 DESC NULLS LAST, id) AS a,
+	string_agg(s, ',' ORDER BY s COLLATE "POSIX" DESC, id) FILTER (WHERE b) AS s FROM t GROUP BY g$$);
+SELECT made('ordered_sets', $$SELECT g, percentile_cont(0.5) WITHIN GROUP (ORDER BY f) AS c,
+	percentile_cont(ARRAY[0.25, 0.75]) WITHIN GROUP (ORDER BY iv) AS ca, percentile_disc(least(g / 10.0, 1)) WITHIN GROUP (ORDER BY s DESC) AS d,
+	mode() WITHIN GROUP (ORDER BY i % 4) FILTER (WHERE b) AS m FROM t GROUP BY g$$);
+SELECT made('hypothetical', $$SELECT g % 2 AS parity, rank(10, 'x') WITHIN GROUP (ORDER BY i, s COLLATE "C" DESC) AS r,
+	dense_rank(g % 2) WITHIN GROUP (ORDER BY n) AS d, cume_dist(20) WITHIN GROUP (ORDER BY i) AS c FROM t GROUP BY g % 2$$);
+SELECT made('direct_dependent', 'SELECT u.id, percentile_disc(least(u.v / 50.0, 1)) WITHIN GROUP (ORDER BY t.i) AS p FROM u JOIN t ON t.g = u.g GROUP BY u.id');
+SELECT made('spread', 'SELECT g, var_samp(n) AS v, stddev(i) AS s, stddev_pop(n2) AS p, bit_and(i) AS ba, bit_or(i) AS bo, round(corr(f, i)::numeric, 6) AS c, regr_count(f, i) AS rc FROM t GROUP BY g');
+SELECT made('own', $$SELECT g, own_sum(i % 100) AS s, own_sum(DISTINCT i % 4) FILTER (WHERE b) AS d, own_pairs(s, n::text ORDER BY id) AS p,
+	own_flat(i, id ORDER BY id) AS f, own_flat(VARIADIC ARRAY[id, i % 5] ORDER BY id) AS v FROM t GROUP BY g$$);
+SELECT made('with_subqueries', $$SELECT g, array_agg((SELECT count(*) FROM u WHERE u.g = t.g AND u.v < t.i) ORDER BY id) AS a,
+	sum(n) FILTER (WHERE EXISTS (SELECT FROM u WHERE u.v = t.i)) AS s, bool_or(i IN (SELECT v FROM u)) AS b FROM t GROUP BY g$$);
+SELECT made('spelled', 'SELECT i % 3 * 1.0 AS k, string_agg((i % 3)::text || n::text, '','' ORDER BY id) AS l FROM t GROUP BY i % 3 * 1.0');
+SELECT made('scalar_afresh', 'SELECT count(DISTINCT g) AS n, array_agg(i ORDER BY id) AS l, bool_and(b) AS b, percentile_disc(0.5) WITHIN GROUP (ORDER BY i) AS p FROM t');
+SELECT made('union_afresh', 'SELECT g, count(DISTINCT x) AS n, array_agg(x ORDER BY x) AS l FROM (SELECT g, i AS x FROM t UNION ALL SELECT g, v FROM u) q GROUP BY g');
+SELECT made('join_afresh', 'SELECT u.g, count(DISTINCT t.s) AS n, array_agg(DISTINCT t.id) AS l FROM t JOIN u ON u.v = t.i GROUP BY u.g');
+SELECT made('grouping_', 'SELECT g, GROUPING(g) AS z, count(*) AS n FROM t GROUP BY g');
 
 INSERT INTO t (id, g, i, bi, n, n2, f, s) VALUES (100, 1, 7, 7, 7, 7, 7, 'g');
 SELECT * FROM all_fresh('op_agg');
@@ -117,6 +148,16 @@ SELECT * FROM all_fresh('op_agg');
 DELETE FROM t WHERE id IN (150, 153);
 SELECT * FROM all_fresh('op_agg');
 SELECT g, i, bi FROM sums WHERE g = 60;
+
+-- a table that only arguments read
+UPDATE u SET v = v + 1 WHERE id % 2 = 0;
+SELECT * FROM all_fresh('op_agg');
+UPDATE u SET g = g + 1;
+DELETE FROM u WHERE id > 15;
+SELECT * FROM all_fresh('op_agg');
+
+-- what looks different is different
+SELECT st, looks_like_query(st) FROM unnest('{lists, own, spread, spelled, scalar_afresh}'::regclass[]) st;
 
 -- the input empties: groups vanish, the row without GROUP BY stays
 DELETE FROM t;
