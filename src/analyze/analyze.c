@@ -11,6 +11,7 @@
  *
  * The FILTER forms hold because every aggregate that is merged ignores NULL
  * inputs.  One that is computed afresh stays as it is, over columns of the core.
+ * HAVING is a condition on the aggregate's row, like the outputs.
  * What is below, and every other query, is normalised by level.c.  Whatever is
  * not recognised stops the analysis with a reason; nothing is guessed.
  *
@@ -239,6 +240,7 @@ analyze_aggregated(Analysis *an, Query *query, QueryTree *tree)
 {
 	OutputContext context = {0};
 	List	   *outputs = NIL;
+	Node	   *having;
 	List	   *targets;
 	List	   *branches;
 	ListCell   *lc,
@@ -264,10 +266,12 @@ analyze_aggregated(Analysis *an, Query *query, QueryTree *tree)
 	if (query->groupClause != NIL)
 		foreach(lc, visible_targets(query))
 			(void) collect_dependent_keys(lfirst(lc), &context);
+	(void) collect_dependent_keys(query->havingQual, &context);
 	context.nkeys = list_length(context.keys);
 
 	foreach(lc, visible_targets(query))
 		outputs = lappend(outputs, output_mutator(lfirst(lc), &context));
+	having = output_mutator(query->havingQual, &context);
 	if (reads_sorted(query))
 		check_order(&context);
 	if (context.reason != NULL)
@@ -287,6 +291,7 @@ analyze_aggregated(Analysis *an, Query *query, QueryTree *tree)
 	tree->aggregated = true;
 	tree->nkeys = context.nkeys;
 	tree->calls = context.calls;
+	tree->having = (Expr *) having;
 	foreach(lc, context.keys)
 		tree->keytypes = lappend(tree->keytypes, make_output("", lfirst(lc)));
 	return true;
@@ -294,7 +299,8 @@ analyze_aggregated(Analysis *an, Query *query, QueryTree *tree)
 
 /*
  * Does the query end in an aggregate, or DISTINCT, with nothing above it that
- * a merged state could not serve?
+ * a merged state could not serve?  HAVING without GROUP BY could take the only
+ * row away, whose state is then nowhere.
  */
 static bool
 top_is_aggregate(const Query *query)
@@ -303,7 +309,8 @@ top_is_aggregate(const Query *query)
 		query->hasWindowFuncs || query->hasTargetSRFs || query->hasDistinctOn ||
 		query->hasRecursive || query->cteList != NIL || query->rowMarks != NIL ||
 		query->limitCount != NULL || query->limitOffset != NULL ||
-		query->groupingSets != NIL || query->havingQual != NULL)
+		query->groupingSets != NIL ||
+		(query->havingQual != NULL && query->groupClause == NIL))
 		return false;
 	return query_is_grouped(query) != (query->distinctClause != NIL);
 }
@@ -365,6 +372,8 @@ check_mutability(QueryTree *tree)
 	foreach(lc, tree->calls)
 		if (tree->reason == NULL)
 			tree->reason = analyze_mutable_reason((Node *) ((AggregateCall *) lfirst(lc))->aggref);
+	if (tree->reason == NULL)
+		tree->reason = analyze_mutable_reason((Node *) tree->having);
 }
 
 /* The stage that the top shows as it is, or NULL. */

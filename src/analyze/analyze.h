@@ -191,6 +191,8 @@ typedef struct QueryTree
 								 * are columns that these determine */
 	List	   *keytypes;		/* of OutputColumn: types of the keys */
 	List	   *calls;			/* of AggregateCall */
+	Expr	   *having;			/* in terms of the aggregate's row, as the
+								 * outputs; or NULL */
 } QueryTree;
 
 /*

@@ -27,6 +27,21 @@
  * sum plus such a value cannot be told from it).  Computing afresh means the
  * query itself, restricted to the keys of those groups.
  *
+ * HAVING h.  With G the groups before and G' after, and D the groups that the
+ * delta names:
+ *
+ *		sigma_h(G') = sigma_h(G) - D  +  sigma_h(G' | D)
+ *
+ * because a group outside of D is the same in G and G'.  Stored is sigma_h(G),
+ * so of the second term
+ *
+ *		a group that is stored has its state: it is merged, and tested;
+ *		a group that is not was rejected before or did not exist, which is not
+ *		known, and so its state is not: it is computed afresh, and tested.
+ *
+ * The test sees the merged or computed state, by which the outputs are formed
+ * too.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -37,6 +52,7 @@
 #include "delta/delta.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
@@ -110,6 +126,10 @@ prepare_outputs(DeltaProgram *program)
 
 		program->outputs[i++] = ExecInitExpr(expression_planner(expr), NULL);
 	}
+	if (tree->having != NULL)
+		program->having =
+			ExecInitQual(make_ands_implicit(expression_planner(copyObject(tree->having))),
+						 NULL);
 	program->econtext = CreateStandaloneExprContext();
 	program->econtext->ecxt_outertuple = program->final_slot;
 	MemoryContextSwitchTo(old);
@@ -214,9 +234,10 @@ call_value(const MergeRun *run, int position, bool *isnull)
 
 /*
  * Form the row to store from the keys and the state at hand.  It lives until
- * the per-tuple memory of the program's expression context is reset.
+ * the per-tuple memory of the program's expression context is reset.  False if
+ * HAVING rejects the group.
  */
-static void
+static bool
 form_row(MergeRun *run, const Datum *keys, const bool *keys_null)
 {
 	DeltaProgram *program = run->program;
@@ -225,6 +246,7 @@ form_row(MergeRun *run, const Datum *keys, const bool *keys_null)
 	int			noutputs = list_length(program->tree->outputs);
 	TupleTableSlot *final = program->final_slot;
 	TupleTableSlot *new = run->new;
+	bool		holds;
 	MemoryContext old = MemoryContextSwitchTo(program->econtext->ecxt_per_tuple_memory);
 
 	ExecClearTuple(final);
@@ -237,6 +259,7 @@ form_row(MergeRun *run, const Datum *keys, const bool *keys_null)
 		final->tts_values[nkeys + call] =
 			call_value(run, call, &final->tts_isnull[nkeys + call]);
 	ExecStoreVirtualTuple(final);
+	holds = ExecQual(program->having, program->econtext);
 
 	ExecClearTuple(new);
 	memset(new->tts_isnull, true, sizeof(bool) * new->tts_tupleDescriptor->natts);
@@ -251,11 +274,12 @@ form_row(MergeRun *run, const Datum *keys, const bool *keys_null)
 		new->tts_isnull[program->states[i].attno - 1] = run->state_null[i];
 	}
 	/* last, because a visible column may stand in for a state */
-	for (int i = 0; i < noutputs; i++)
+	for (int i = 0; i < noutputs && holds; i++)
 		new->tts_values[i] = ExecEvalExpr(program->outputs[i], program->econtext,
 										  &new->tts_isnull[i]);
 	ExecStoreVirtualTuple(new);
 	MemoryContextSwitchTo(old);
+	return holds;
 }
 
 /* ---- merging ---- */
@@ -503,8 +527,12 @@ store_group(MergeRun *run, bool found, Datum *keys, bool *keys_null)
 		if ((program->fresh_keys & (UINT64CONST(1) << key)) == 0)
 			keys[key] = slot_getattr(run->old, program->key_attnos[key],
 									 &keys_null[key]);
-	form_row(run, keys, keys_null);
-	if (found)
+	if (!form_row(run, keys, keys_null))
+	{
+		if (found)
+			apply_delete(run->apply, run->old);
+	}
+	else if (found)
 		apply_update(run->apply, run->old, run->new);
 	else
 		apply_insert(run->apply, run->new);
@@ -539,7 +567,9 @@ receive_delta(TupleTableSlot *slot, void *arg)
 	if (!found && nkeys == 0)
 		corrupted(run, "The row of an aggregate without GROUP BY is gone.");
 	load_state(run, found);
-	if (merge_delta(run, slot))
+	if (!found && run->program->having != NULL)
+		add_affected(run, keys, keys_null);
+	else if (merge_delta(run, slot))
 		store_group(run, found, keys, keys_null);
 	else if (DatumGetInt64(run->state[0]) == 0 && nkeys > 0)
 		store_group(run, found, keys, keys_null);	/* nothing left to compute */
@@ -570,8 +600,8 @@ receive_state(TupleTableSlot *slot, void *arg)
 	}
 	if (run->full)
 	{
-		form_row(run, keys, keys_null);
-		apply_image(run->apply, run->new, 1);
+		if (form_row(run, keys, keys_null))
+			apply_image(run->apply, run->new, 1);
 	}
 	else
 	{

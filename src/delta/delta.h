@@ -141,6 +141,7 @@ struct DeltaProgram
 	TupleTableSlot *final_slot;
 	ExprContext *econtext;
 	ExprState **outputs;
+	ExprState  *having;			/* NULL: always true */
 };
 
 typedef void (*RowCallback) (TupleTableSlot *slot, void *arg);

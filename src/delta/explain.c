@@ -191,6 +191,8 @@ explain_operators(const DeltaProgram *program, StringInfo out)
 						 tree->nkeys > 0 ? "Group" : "Aggregate");
 		for (int i = 0; i < program->nstates; i++)
 			explain_state(program, &program->states[i], out);
+		if (tree->having != NULL)
+			appendStringInfoString(out, "    HAVING: tests each touched group; one that is not stored is computed afresh first\n");
 	}
 	explain_branches(tree->branches, 2, out);
 	foreach(lc, tree->stages)

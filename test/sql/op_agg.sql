@@ -1,5 +1,5 @@
 -- GROUP BY: what is merged into the groups' states, what is computed afresh for
--- the groups that are touched.
+-- the groups that are touched, and HAVING.
 \set VERBOSITY terse
 CREATE SCHEMA op_agg;
 SET search_path = op_agg, public;
@@ -67,6 +67,19 @@ SELECT made('spelled', 'SELECT i % 3 * 1.0 AS k, string_agg((i % 3)::text || n::
 SELECT made('scalar_afresh', 'SELECT count(DISTINCT g) AS n, array_agg(i ORDER BY id) AS l, bool_and(b) AS b, percentile_disc(0.5) WITHIN GROUP (ORDER BY i) AS p FROM t');
 SELECT made('union_afresh', 'SELECT g, count(DISTINCT x) AS n, array_agg(x ORDER BY x) AS l FROM (SELECT g, i AS x FROM t UNION ALL SELECT g, v FROM u) q GROUP BY g');
 SELECT made('join_afresh', 'SELECT u.g, count(DISTINCT t.s) AS n, array_agg(DISTINCT t.id) AS l FROM t JOIN u ON u.v = t.i GROUP BY u.g');
+
+-- HAVING: groups come, go, cross the threshold both ways
+SELECT made('having_count', 'SELECT g, count(*) AS n, sum(i) AS s, avg(n) AS a FROM t GROUP BY g HAVING count(*) > 10');
+SELECT made('having_mixed', 'SELECT g, max(i) AS m FROM t GROUP BY g HAVING sum(f) > 100 AND min(i) < 4 OR g IS NULL');
+SELECT made('having_hidden', 'SELECT count(*) AS n FROM t GROUP BY g, b HAVING avg(n) > 6 AND b IS NOT NULL');
+SELECT made('having_dependent', 'SELECT u.id, max(t.i) AS m FROM u JOIN t ON t.g = u.g GROUP BY u.id HAVING u.v > 3 AND count(*) > 5');
+SELECT made('having_afresh', 'SELECT g FROM t GROUP BY g HAVING count(DISTINCT s) > 5 AND bool_or(b)');
+SELECT made('having_key', 'SELECT g, sum(i) AS s FROM t GROUP BY g HAVING g > 1');
+SELECT made('having_null', 'SELECT g, count(*) AS n FROM t GROUP BY g HAVING sum(i) > 100');
+SELECT made('having_scalar', 'SELECT count(*) AS n FROM t HAVING count(*) > 50');
+SELECT made('having_subquery', 'SELECT g, count(*) AS n FROM t GROUP BY g HAVING count(*) > (SELECT count(*) FROM u) / 2');
+SELECT made('having_below', 'SELECT id FROM t WHERE g IN (SELECT g FROM t GROUP BY g HAVING sum(i) > 200)');
+SELECT made('having_limited', 'SELECT g, sum(i) AS s FROM t GROUP BY g HAVING count(*) > 3 ORDER BY s DESC NULLS LAST, g LIMIT 2');
 SELECT made('grouping_', 'SELECT g, GROUPING(g) AS z, count(*) AS n FROM t GROUP BY g');
 
 INSERT INTO t (id, g, i, bi, n, n2, f, s) VALUES (100, 1, 7, 7, 7, 7, 7, 'g');
@@ -149,15 +162,30 @@ DELETE FROM t WHERE id IN (150, 153);
 SELECT * FROM all_fresh('op_agg');
 SELECT g, i, bi FROM sums WHERE g = 60;
 
--- a table that only arguments read
+-- a table that only arguments, or only HAVING, read
 UPDATE u SET v = v + 1 WHERE id % 2 = 0;
 SELECT * FROM all_fresh('op_agg');
 UPDATE u SET g = g + 1;
 DELETE FROM u WHERE id > 15;
 SELECT * FROM all_fresh('op_agg');
-
+-- groups just at a threshold: one row more, one less, one out and another in
+SELECT g, n FROM having_count ORDER BY g;
+INSERT INTO t (id, g, i, n) SELECT 200 + x, 70 + x % 2, x, x FROM generate_series(1, 20) x;
+SELECT * FROM all_fresh('op_agg');
+SELECT g, n FROM having_count ORDER BY g;
+INSERT INTO t (id, g, i, n) VALUES (221, 70, 0, 0);
+SELECT * FROM all_fresh('op_agg');
+SELECT g, n, s, a FROM having_count WHERE g >= 70;
+UPDATE t SET g = 141 - g WHERE id IN (202, 203, 221);
+SELECT * FROM all_fresh('op_agg');
+SELECT g, n, s, a FROM having_count WHERE g >= 70;
+DELETE FROM t WHERE id = 221;
+SELECT * FROM all_fresh('op_agg');
+SELECT g, n FROM having_count WHERE g >= 70;
+DELETE FROM t WHERE id > 200;
+SELECT * FROM all_fresh('op_agg');
 -- what looks different is different
-SELECT st, looks_like_query(st) FROM unnest('{lists, own, spread, spelled, scalar_afresh}'::regclass[]) st;
+SELECT st, looks_like_query(st) FROM unnest('{lists, own, spread, spelled, scalar_afresh, having_count}'::regclass[]) st;
 
 -- the input empties: groups vanish, the row without GROUP BY stays
 DELETE FROM t;
