@@ -401,12 +401,17 @@ normalize_windows(Analysis *an, Query *query)
 
 /* ---- GROUP BY ---- */
 
-/* Columns used outside of aggregates that are no group key by themselves. */
+/*
+ * Columns used outside of aggregates, or in a direct argument, that are no group
+ * key by themselves.
+ */
 static bool
 find_dependent(Node *node, List **found)
 {
-	if (node == NULL || IsA(node, Aggref) || IsA(node, GroupingFunc))
+	if (node == NULL || IsA(node, GroupingFunc))
 		return false;
+	if (IsA(node, Aggref))
+		return find_dependent((Node *) ((Aggref *) node)->aggdirectargs, found);
 	if (IsA(node, Var))
 	{
 		*found = list_append_unique(*found, node);

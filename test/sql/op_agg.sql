@@ -57,6 +57,7 @@ SELECT made('ordered_sets', $$SELECT g, percentile_cont(0.5) WITHIN GROUP (ORDER
 	mode() WITHIN GROUP (ORDER BY i % 4) FILTER (WHERE b) AS m FROM t GROUP BY g$$);
 SELECT made('hypothetical', $$SELECT g % 2 AS parity, rank(10, 'x') WITHIN GROUP (ORDER BY i, s COLLATE "C" DESC) AS r,
 	dense_rank(g % 2) WITHIN GROUP (ORDER BY n) AS d, cume_dist(20) WITHIN GROUP (ORDER BY i) AS c FROM t GROUP BY g % 2$$);
+SELECT made('direct_below', 'SELECT id, p + 1 AS p FROM (SELECT u.id, percentile_disc(least(u.v / 50.0, 1)) WITHIN GROUP (ORDER BY t.i) AS p FROM u JOIN t ON t.g = u.g GROUP BY u.id) q');
 SELECT made('direct_dependent', 'SELECT u.id, percentile_disc(least(u.v / 50.0, 1)) WITHIN GROUP (ORDER BY t.i) AS p FROM u JOIN t ON t.g = u.g GROUP BY u.id');
 SELECT made('spread', 'SELECT g, var_samp(n) AS v, stddev(i) AS s, stddev_pop(n2) AS p, bit_and(i) AS ba, bit_or(i) AS bo, round(corr(f, i)::numeric, 6) AS c, regr_count(f, i) AS rc FROM t GROUP BY g');
 SELECT made('own', $$SELECT g, own_sum(i % 100) AS s, own_sum(DISTINCT i % 4) FILTER (WHERE b) AS d, own_pairs(s, n::text ORDER BY id) AS p,
@@ -67,7 +68,6 @@ SELECT made('spelled', 'SELECT i % 3 * 1.0 AS k, string_agg((i % 3)::text || n::
 SELECT made('scalar_afresh', 'SELECT count(DISTINCT g) AS n, array_agg(i ORDER BY id) AS l, bool_and(b) AS b, percentile_disc(0.5) WITHIN GROUP (ORDER BY i) AS p FROM t');
 SELECT made('union_afresh', 'SELECT g, count(DISTINCT x) AS n, array_agg(x ORDER BY x) AS l FROM (SELECT g, i AS x FROM t UNION ALL SELECT g, v FROM u) q GROUP BY g');
 SELECT made('join_afresh', 'SELECT u.g, count(DISTINCT t.s) AS n, array_agg(DISTINCT t.id) AS l FROM t JOIN u ON u.v = t.i GROUP BY u.g');
-
 -- HAVING: groups come, go, cross the threshold both ways
 SELECT made('having_count', 'SELECT g, count(*) AS n, sum(i) AS s, avg(n) AS a FROM t GROUP BY g HAVING count(*) > 10');
 SELECT made('having_mixed', 'SELECT g, max(i) AS m FROM t GROUP BY g HAVING sum(f) > 100 AND min(i) < 4 OR g IS NULL');
