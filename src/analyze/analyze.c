@@ -26,7 +26,6 @@
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
-#include "utils/lsyscache.h"
 
 /* State of turning a select list into expressions over (keys, aggregates). */
 typedef struct OutputContext
@@ -212,23 +211,26 @@ reads_sorted(const Query *query)
 	return false;
 }
 
-/*
- * An aggregate over a sorted subquery is expected to see that order, which the
- * core does not keep.
- */
-static void
-check_order(OutputContext *context)
+static bool
+shows_order_walker(Node *node, void *context)
 {
-	ListCell   *lc;
+	if (node == NULL)
+		return false;
+	if (IsA(node, Aggref))
+		return aggregate_may_show_order((Aggref *) node);
+	return expression_tree_walker(node, shows_order_walker, context);
+}
 
-	foreach(lc, context->calls)
-	{
-		Aggref	   *aggref = ((AggregateCall *) lfirst(lc))->aggref;
-
-		if (aggregate_may_show_order(aggref))
-			context->reason = psprintf("the aggregate %s may show the order of a subquery",
-									   get_func_name(aggref->aggfnoid));
-	}
+/*
+ * An aggregate over a sorted subquery is expected to see that order, which only
+ * the query as a whole keeps.
+ */
+static bool
+shows_order(const Query *query)
+{
+	return reads_sorted(query) &&
+		(shows_order_walker((Node *) query->targetList, NULL) ||
+		 shows_order_walker(query->havingQual, NULL));
 }
 
 /*
@@ -272,8 +274,6 @@ analyze_aggregated(Analysis *an, Query *query, QueryTree *tree)
 	foreach(lc, visible_targets(query))
 		outputs = lappend(outputs, output_mutator(lfirst(lc), &context));
 	having = output_mutator(query->havingQual, &context);
-	if (reads_sorted(query))
-		check_order(&context);
 	if (context.reason != NULL)
 	{
 		an->reason = context.reason;
@@ -332,6 +332,12 @@ analyze_top(Analysis *an, Query *query, QueryTree *tree)
 {
 	int			nstored = list_length(an->shared->stored);
 
+	if (shows_order(query))
+	{
+		an->reason = "an aggregate may show the order of a subquery";
+		analyze_whole(an, query, tree);
+		return;
+	}
 	if (top_is_aggregate(query))
 	{
 		Query	   *copy = copyObject(query);

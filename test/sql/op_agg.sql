@@ -68,6 +68,10 @@ SELECT made('spelled', 'SELECT i % 3 * 1.0 AS k, string_agg((i % 3)::text || n::
 SELECT made('scalar_afresh', 'SELECT count(DISTINCT g) AS n, array_agg(i ORDER BY id) AS l, bool_and(b) AS b, percentile_disc(0.5) WITHIN GROUP (ORDER BY i) AS p FROM t');
 SELECT made('union_afresh', 'SELECT g, count(DISTINCT x) AS n, array_agg(x ORDER BY x) AS l FROM (SELECT g, i AS x FROM t UNION ALL SELECT g, v FROM u) q GROUP BY g');
 SELECT made('join_afresh', 'SELECT u.g, count(DISTINCT t.s) AS n, array_agg(DISTINCT t.id) AS l FROM t JOIN u ON u.v = t.i GROUP BY u.g');
+-- these show the order of a subquery, as they would without a stream table
+SELECT made('of_sorted', 'SELECT g, string_agg(s, '','') AS l, array_agg(id) AS a FROM (SELECT * FROM t ORDER BY s DESC, id) q GROUP BY g');
+SELECT made('of_first', 'SELECT string_agg(s, '','') AS l FROM (SELECT * FROM t ORDER BY i DESC NULLS LAST, id LIMIT 5) q');
+
 -- HAVING: groups come, go, cross the threshold both ways
 SELECT made('having_count', 'SELECT g, count(*) AS n, sum(i) AS s, avg(n) AS a FROM t GROUP BY g HAVING count(*) > 10');
 SELECT made('having_mixed', 'SELECT g, max(i) AS m FROM t GROUP BY g HAVING sum(f) > 100 AND min(i) < 4 OR g IS NULL');
