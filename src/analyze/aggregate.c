@@ -13,6 +13,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "analyze/analyze.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_namespace.h"
@@ -20,6 +21,7 @@
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
 static bool
@@ -103,6 +105,25 @@ aggregate_classify(Aggref *aggref, AggregateCall *call, const char **reason)
 	call->resulttypmod = exprTypmod((Node *) aggref);
 	call->resultcollid = aggref->aggcollid;
 	return true;
+}
+
+List *
+aggregate_functions(Oid aggfnoid)
+{
+	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggfnoid));
+	Form_pg_aggregate agg;
+	List	   *result = NIL;
+
+	if (!HeapTupleIsValid(tuple))
+		return NIL;
+	agg = (Form_pg_aggregate) GETSTRUCT(tuple);
+	result = list_make5_oid(agg->aggtransfn, agg->aggfinalfn, agg->aggcombinefn,
+							agg->aggserialfn, agg->aggdeserialfn);
+	result = lappend_oid(result, agg->aggmtransfn);
+	result = lappend_oid(result, agg->aggminvtransfn);
+	result = lappend_oid(result, agg->aggmfinalfn);
+	ReleaseSysCache(tuple);
+	return result;
 }
 
 bool

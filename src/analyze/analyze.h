@@ -220,6 +220,12 @@ extern QueryTree *analyze_query(Query *query);
 extern bool aggregate_classify(Aggref *aggref, AggregateCall *call,
 							   const char **reason);
 
+/*
+ * Oids of the functions that an aggregate is made of, InvalidOid for each that
+ * it does not have; NIL for any other function.
+ */
+extern List *aggregate_functions(Oid aggfnoid);
+
 /* May the result show the order in which the rows come, which is not its own? */
 extern bool aggregate_may_show_order(const Aggref *aggref);
 

@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "analyze/analyze.h"
 #include "catalog/pg_proc.h"
 #include "nodes/nodeFuncs.h"
@@ -18,7 +19,13 @@ static bool
 note_mutable(Oid funcid, void *context)
 {
 	char		volatility = func_volatile(funcid);
+	ListCell   *lc;
 
+	/* an aggregate of a user is called immutable, whatever it is made of */
+	if (funcid >= FirstNormalObjectId)
+		foreach(lc, aggregate_functions(funcid))
+			if (OidIsValid(lfirst_oid(lc)) && note_mutable(lfirst_oid(lc), context))
+				return true;
 	if (volatility == PROVOLATILE_IMMUTABLE)
 		return false;
 	*(const char **) context = psprintf("it calls function %s, which is %s",
@@ -49,8 +56,8 @@ analyze_mutable_reason(Node *node)
 {
 	const char *reason = NULL;
 
-	if (!contain_mutable_functions(node))
-		return NULL;
-	(void) mutable_walker(node, &reason);
-	return reason ? reason : "it calls a function that is not immutable";
+	if (mutable_walker(node, &reason))
+		return reason;
+	return contain_mutable_functions(node) ?
+		"it calls a function that is not immutable" : NULL;
 }

@@ -17,6 +17,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "capture/capture.h"
+#include "catalog/pg_aggregate.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -129,16 +130,36 @@ typedef struct FunctionWalk
 static bool function_walker(Node *node, FunctionWalk *walk);
 
 static void
-hash_attribute(HeapTuple tuple, AttrNumber attno, FunctionWalk *walk)
+hash_attribute(int cache, HeapTuple tuple, AttrNumber attno, FunctionWalk *walk)
 {
 	bool		isnull;
-	Datum		value = SysCacheGetAttr(PROCOID, tuple, attno, &isnull);
+	Datum		value = SysCacheGetAttr(cache, tuple, attno, &isnull);
 
 	if (isnull)
 		return;
 	walk->hash = hash_combine64(walk->hash,
 								hash_bytes_extended((unsigned char *) VARDATA_ANY(PG_DETOAST_DATUM_PACKED(value)),
 													VARSIZE_ANY_EXHDR(PG_DETOAST_DATUM_PACKED(value)), 0));
+}
+
+static bool hash_function(Oid funcid, void *context);
+
+/* The same of what an aggregate is made of. */
+static void
+hash_aggregate(Oid funcid, FunctionWalk *walk)
+{
+	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(funcid));
+	ListCell   *lc;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	hash_attribute(AGGFNOID, tuple, Anum_pg_aggregate_agginitval, walk);
+	ReleaseSysCache(tuple);
+	foreach(lc, aggregate_functions(funcid))
+	{
+		walk->hash = hash_combine64(walk->hash, lfirst_oid(lc));
+		(void) hash_function(lfirst_oid(lc), walk);
+	}
 }
 
 /*
@@ -164,14 +185,15 @@ hash_function(Oid funcid, void *context)
 	walk->hash = hash_combine64(walk->hash, proc->prolang);
 	walk->hash = hash_combine64(walk->hash, proc->proisstrict);
 	walk->hash = hash_combine64(walk->hash, proc->prosecdef);
-	hash_attribute(tuple, Anum_pg_proc_prosrc, walk);
-	hash_attribute(tuple, Anum_pg_proc_probin, walk);
-	hash_attribute(tuple, Anum_pg_proc_proconfig, walk);
-	hash_attribute(tuple, Anum_pg_proc_prosqlbody, walk);
+	hash_attribute(PROCOID, tuple, Anum_pg_proc_prosrc, walk);
+	hash_attribute(PROCOID, tuple, Anum_pg_proc_probin, walk);
+	hash_attribute(PROCOID, tuple, Anum_pg_proc_proconfig, walk);
+	hash_attribute(PROCOID, tuple, Anum_pg_proc_prosqlbody, walk);
 	body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &isnull);
 	if (!isnull)
 		(void) function_walker(stringToNode(TextDatumGetCString(body)), walk);
 	ReleaseSysCache(tuple);
+	hash_aggregate(funcid, walk);
 	return false;
 }
 
@@ -580,7 +602,7 @@ decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
 
 	program->is_volatile = contain_volatile_functions((Node *) original);
 	if (reason != NULL || walk->sampled ||
-		contain_mutable_functions((Node *) original))
+		analyze_mutable_reason((Node *) original) != NULL)
 		program->always_recompute = true;
 
 	program->reason = program->tree->reason;

@@ -255,3 +255,20 @@ UPDATE many SET v = v + 1, g = g + x.d FROM (SELECT 1 AS d) x WHERE id % 2 = 0;
 DELETE FROM many WHERE id % 11 = 0;
 INSERT INTO many SELECT x, x / 5, x FROM generate_series(9001, 12000) x;
 SELECT * FROM fresh('many_agg');
+
+-- an aggregate is as mutable as the functions that it is made of, and changes with them
+CREATE FUNCTION twice(int, int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 + 2 * $2';
+CREATE FUNCTION any_time(int) RETURNS text STABLE LANGUAGE sql AS 'SELECT $1::text';
+CREATE AGGREGATE own_twice(int) (SFUNC = twice, STYPE = int, INITCOND = '0');
+CREATE AGGREGATE own_stable(int) (SFUNC = twice, STYPE = int, INITCOND = '0', FINALFUNC = any_time);
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+SELECT made('no', 'SELECT g, own_stable(v) AS s FROM dup GROUP BY g');
+\set VERBOSITY terse
+SELECT made('own_changes', 'SELECT g, own_twice(v) AS s FROM dup GROUP BY g');
+INSERT INTO dup VALUES (1, 1);
+SELECT * FROM fresh('own_changes');
+CREATE OR REPLACE FUNCTION twice(int, int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1 + 3 * $2';
+INSERT INTO dup VALUES (1, 1);
+SELECT exact FROM fresh('own_changes');
+SELECT g, s FROM own_changes ORDER BY g;
