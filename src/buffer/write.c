@@ -34,6 +34,9 @@
 #define BATCH_ROWS	1000
 #define BATCH_BYTES 65536
 
+/* What a statement that changes one row writes. */
+#define FEW_ROWS	2
+
 struct BufferWriter
 {
 	Relation	rel;
@@ -46,11 +49,11 @@ struct BufferWriter
 
 	int			n;				/* pending rows */
 	Size		bytes;			/* and their size */
-	HeapTuple	first;			/* what tuples points to for one row */
-	HeapTuple  *tuples;
-	TupleDesc	slot_desc;
-	TupleTableSlot **slots;		/* as many as the largest batch had */
-	int			nslots;
+	HeapTuple  *tuples;			/* few_tuples, or room for BATCH_ROWS */
+	TupleTableSlot **slots;		/* few_slots, or room for BATCH_ROWS */
+	int			nslots;			/* made so far: as the largest batch needed */
+	HeapTuple	few_tuples[FEW_ROWS];
+	TupleTableSlot *few_slots[FEW_ROWS];
 	MemoryContext batch;		/* holds the pending rows */
 };
 
@@ -85,7 +88,8 @@ buffer_writer_begin(Relation buffer, int ncolumns, const AttrNumber *columns)
 	writer->isnull[BUFFER_ATTR_W - 1] = false;
 	writer->values[BUFFER_ATTR_PART - 1] = Int16GetDatum(capture_part());
 	writer->isnull[BUFFER_ATTR_PART - 1] = false;
-	writer->tuples = &writer->first;
+	writer->tuples = writer->few_tuples;
+	writer->slots = writer->few_slots;
 	writer->batch = AllocSetContextCreate(CurrentMemoryContext, "change buffer batch",
 										  ALLOCSET_DEFAULT_SIZES);
 	buffer_append_begin(buffer);
@@ -95,15 +99,16 @@ buffer_writer_begin(Relation buffer, int ncolumns, const AttrNumber *columns)
 static void
 make_slots(BufferWriter *writer, int n)
 {
-	if (writer->slots == NULL)
+	/* A copy is not reference-counted, which would cost for each slot. */
+	TupleDesc	desc = n > FEW_ROWS ? CreateTupleDescCopy(writer->desc) : writer->desc;
+
+	if (n > FEW_ROWS && writer->slots == writer->few_slots)
 	{
-		/* A copy is not reference-counted, which would cost for each slot. */
-		writer->slot_desc = CreateTupleDescCopy(writer->desc);
 		writer->slots = palloc(sizeof(TupleTableSlot *) * BATCH_ROWS);
+		memcpy(writer->slots, writer->few_slots, sizeof(writer->few_slots));
 	}
 	while (writer->nslots < n)
-		writer->slots[writer->nslots++] = MakeSingleTupleTableSlot(writer->slot_desc,
-																   &TTSOpsHeapTuple);
+		writer->slots[writer->nslots++] = MakeSingleTupleTableSlot(desc, &TTSOpsHeapTuple);
 }
 
 static void
@@ -150,10 +155,10 @@ buffer_writer_add(BufferWriter *writer, int w, const Datum *values, const bool *
 		writer->isnull[BUFFER_FIXED_ATTRS + i] = attnum > 0 ? isnull[attnum - 1] : true;
 	}
 
-	if (writer->n == 1 && writer->tuples == &writer->first)
+	if (writer->n == FEW_ROWS && writer->tuples == writer->few_tuples)
 	{
 		writer->tuples = palloc(sizeof(HeapTuple) * BATCH_ROWS);
-		writer->tuples[0] = writer->first;
+		memcpy(writer->tuples, writer->few_tuples, sizeof(writer->few_tuples));
 	}
 	old = MemoryContextSwitchTo(writer->batch);
 	tuple = heap_form_tuple(writer->desc, writer->values, writer->isnull);
