@@ -3,7 +3,9 @@
  * floor.c
  *	  Where in a buffer a window can begin.
  *
- * A backend remembers marks (block b, transaction id N) of each buffer:
+ * A backend remembers marks (block e, transaction id N) of each buffer: e was
+ * its last block before N was the next id to be assigned.  With
+ * b = e - (BUFFER_TAIL_BLOCKS - 1),
  *
  *		every transaction with an id >= N wrote only to blocks >= b	   (1)
  *
@@ -19,7 +21,7 @@
  *
  * README.md proves (1), and says what can break it: a buffer that got another
  * file, known by its relfilenode, and one that was shortened by hand.  The
- * latter shows in the first row of block b, whose inserting transaction would
+ * latter shows in the first row of block e, whose inserting transaction would
  * be another one: a row can only be cut off when its transaction has aborted,
  * and that one inserts no more.
  *
@@ -34,6 +36,7 @@
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
 
+#include "buffer/buffer_append.h"
 #include "buffer/floor.h"
 
 #define MAX_MARKS	16
@@ -42,15 +45,18 @@
 
 typedef struct FloorMark
 {
-	BlockNumber block;
-	TransactionId first_xmin;	/* of the block's first row */
+	BlockNumber last;
+	TransactionId first_xmin;	/* of the last block's first row */
 	uint64		next_xid;
 } FloorMark;
 
-/* Blocks below the mark hold nothing new for this frontier, and never will. */
+/*
+ * Blocks below the mark's first open one hold nothing new for this frontier,
+ * and never will.
+ */
 typedef struct CleanBelow
 {
-	FloorMark	mark;			/* block 0: not in use */
+	FloorMark	mark;			/* last 0: not in use */
 	SourceFrontier since;		/* xip points to the array below */
 	uint64		xip[MAX_XIP];
 } CleanBelow;
@@ -74,7 +80,14 @@ floor_reset(BufferFloor *floor, Relation buffer)
 	floor->nmarks = 0;
 	floor->next_clean = 0;
 	for (int i = 0; i < MAX_CLEAN; i++)
-		floor->clean[i].mark.block = 0;
+		floor->clean[i].mark.last = 0;
+}
+
+/* b in the above */
+static BlockNumber
+first_open_block(const FloorMark *mark)
+{
+	return mark->last - Min(mark->last, BUFFER_TAIL_BLOCKS - 1);
 }
 
 static BufferFloor *
@@ -134,7 +147,7 @@ static CleanBelow *
 clean_lookup(BufferFloor *floor, const SourceFrontier *since)
 {
 	for (int i = 0; i < MAX_CLEAN; i++)
-		if (floor->clean[i].mark.block > 0 &&
+		if (floor->clean[i].mark.last > 0 &&
 			same_frontier(&floor->clean[i].since, since))
 			return &floor->clean[i];
 	return NULL;
@@ -151,13 +164,13 @@ mark_lookup(const BufferFloor *floor, uint64 xid)
 
 /* Note the end of the buffer.  When full, every other mark makes room. */
 static void
-mark_add(BufferFloor *floor, Relation buffer, BlockNumber block, uint64 next_xid)
+mark_add(BufferFloor *floor, Relation buffer, BlockNumber last, uint64 next_xid)
 {
 	TransactionId xmin;
 
-	if (floor->nmarks > 0 && floor->marks[floor->nmarks - 1].block >= block)
+	if (floor->nmarks > 0 && floor->marks[floor->nmarks - 1].last >= last)
 		return;
-	xmin = first_xmin(buffer, block);
+	xmin = first_xmin(buffer, last);
 	if (!TransactionIdIsValid(xmin))
 		return;
 	if (floor->nmarks == MAX_MARKS)
@@ -166,7 +179,7 @@ mark_add(BufferFloor *floor, Relation buffer, BlockNumber block, uint64 next_xid
 			floor->marks[i] = floor->marks[2 * i + 1];
 		floor->nmarks = MAX_MARKS / 2;
 	}
-	floor->marks[floor->nmarks].block = block;
+	floor->marks[floor->nmarks].last = last;
 	floor->marks[floor->nmarks].first_xmin = xmin;
 	floor->marks[floor->nmarks].next_xid = next_xid;
 	floor->nmarks++;
@@ -186,13 +199,13 @@ floor_start(Relation buffer, const SourceFrontier *since)
 	nblocks = RelationGetNumberOfBlocks(buffer);
 	next_xid = U64FromFullTransactionId(ReadNextFullTransactionId());
 
-	if (clean && (mark == NULL || clean->mark.block > mark->block))
+	if (clean && (mark == NULL || clean->mark.last > mark->last))
 		mark = &clean->mark;
 	if (mark)
 	{
-		if (mark->block < nblocks &&
-			first_xmin(buffer, mark->block) == mark->first_xmin)
-			start = mark->block;
+		if (mark->last < nblocks &&
+			first_xmin(buffer, mark->last) == mark->first_xmin)
+			start = first_open_block(mark);
 		else
 			floor_reset(floor, buffer);
 	}
@@ -215,7 +228,7 @@ floor_nothing_new(Relation buffer, const SourceFrontier *since, Snapshot snapsho
 	if (snapshot->xmin > XidFromFullTransactionId(next))
 		epoch--;
 	mark = mark_lookup(floor, ((uint64) epoch << 32) | snapshot->xmin);
-	if (mark == NULL || mark->block == 0)
+	if (mark == NULL || first_open_block(mark) == 0)
 		return;
 
 	clean = clean_lookup(floor, since);

@@ -4,10 +4,15 @@
  *	  Append captured rows to a change buffer.
  *
  * Readers rely on one thing (README.md): a transaction writes no block of the
- * buffer below the last one that existed when its transaction id was assigned.
- * Hence the id is assigned first; the block that the backend remembers for
- * the relation, which may be old, is forgotten; and the free space map is not
- * asked.  A row then goes to the last page or beyond it.
+ * buffer below the last BUFFER_TAIL_BLOCKS that existed when its transaction id
+ * was assigned.  Hence the id is assigned first; the block that the backend
+ * remembers for the relation is forgotten if it is an older one; and the free
+ * space map is not asked.  A row then goes to the remembered page, else to the
+ * last one, or beyond it.
+ *
+ * So a backend has a page of its own as long as it writes about as much as the
+ * others do.  With one page for all of them, its lock would change hands for
+ * each statement, and whenever it is full, all would extend the file.
  *
  * Rows go in batches, because one call of heap_multi_insert() costs a third
  * of as many calls of heap_insert().  A single row takes neither a batch nor
@@ -24,6 +29,7 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "executor/tuptable.h"
+#include "storage/bufmgr.h"
 #include "utils/memutils.h"
 #include "utils/xid8.h"
 
@@ -60,7 +66,14 @@ struct BufferWriter
 void
 buffer_append_begin(Relation buffer)
 {
-	RelationSetTargetBlock(buffer, InvalidBlockNumber);
+	BlockNumber target = RelationGetTargetBlock(buffer);
+	BlockNumber nblocks;
+
+	if (target == InvalidBlockNumber)
+		return;
+	nblocks = RelationGetNumberOfBlocks(buffer);
+	if (target >= nblocks || nblocks - target > BUFFER_TAIL_BLOCKS)
+		RelationSetTargetBlock(buffer, InvalidBlockNumber);
 }
 
 void
