@@ -23,6 +23,8 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "executor/tuptable.h"
+#include "storage/bufmgr.h"
+#include "storage/bufpage.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -53,25 +55,6 @@ check_snapshot(Relation buffer, Snapshot snapshot)
 				 errhint("Run the transaction again, or refresh in a READ COMMITTED transaction.")));
 }
 
-TableScanDesc
-buffer_scan_begin(Relation buffer, const SourceFrontier *since, Snapshot snapshot)
-{
-	BlockNumber start;
-	BlockNumber nblocks;
-	TableScanDesc scan;
-
-	check_snapshot(buffer, snapshot);
-	start = floor_start(buffer, since);
-	scan = table_beginscan_strat(buffer, snapshot, 0, NULL, true, false);
-	nblocks = ((HeapScanDesc) scan)->rs_nblocks;
-	if (start > 0)
-	{
-		Assert(start < nblocks);
-		heap_setscanlimits(scan, start, nblocks - start);
-	}
-	return scan;
-}
-
 uint64
 buffer_tuple_xid(HeapTuple tuple)
 {
@@ -96,6 +79,62 @@ buffer_tuple_is_new(HeapTuple tuple, const SourceFrontier *since)
 {
 	return frontier_is_new(since, buffer_tuple_xid(tuple),
 						   buffer_tuple_part(tuple));
+}
+
+/* Does a page hold a row that is new to the frontier, visible or not? */
+static bool
+page_has_new(Relation buffer, BlockNumber block, const SourceFrontier *since)
+{
+	Buffer		buf = ReadBuffer(buffer, block);
+	bool		result = false;
+	Page		page;
+	OffsetNumber max;
+
+	LockBuffer(buf, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(buf);
+	max = PageIsNew(page) ? InvalidOffsetNumber : PageGetMaxOffsetNumber(page);
+	for (OffsetNumber n = max; n >= FirstOffsetNumber && !result; n--)
+	{
+		ItemId		item = PageGetItemId(page, n);
+		HeapTupleData tuple;
+
+		if (!ItemIdIsNormal(item))
+			continue;
+		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+		result = buffer_tuple_is_new(&tuple, since);
+	}
+	UnlockReleaseBuffer(buf);
+	return result;
+}
+
+TableScanDesc
+buffer_scan_from(Relation buffer, BlockNumber start, Snapshot snapshot)
+{
+	TableScanDesc scan;
+
+	check_snapshot(buffer, snapshot);
+	scan = table_beginscan_strat(buffer, snapshot, 0, NULL, true, false);
+	if (start > 0)
+		heap_setscanlimits(scan, start, ((HeapScanDesc) scan)->rs_nblocks - start);
+	return scan;
+}
+
+/*
+ * Leading pages without a new row are passed over.  A row that is put into one
+ * of them after we looked is not in the snapshot, which was taken before.
+ */
+TableScanDesc
+buffer_scan_begin(Relation buffer, const SourceFrontier *since, Snapshot snapshot)
+{
+	BlockNumber start = floor_start(buffer, since);
+	TableScanDesc scan = buffer_scan_from(buffer, start, snapshot);
+	BlockNumber nblocks = ((HeapScanDesc) scan)->rs_nblocks;
+
+	while (start < nblocks && !page_has_new(buffer, start, since))
+		start++;
+	if (start > 0)
+		heap_setscanlimits(scan, start, nblocks - start);
+	return scan;
 }
 
 bool

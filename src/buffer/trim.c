@@ -100,24 +100,15 @@ anything_wanted(Relation rel, List *frontiers, Snapshot snapshot)
 	return false;
 }
 
-/* The frontier whose window begins first. */
-static SourceFrontier *
-slowest_frontier(Relation rel, List *frontiers, BlockNumber *start)
+/* Where the first of their windows begins; there is at least one. */
+static BlockNumber
+first_start(Relation rel, List *frontiers)
 {
-	SourceFrontier *result = NULL;
+	BlockNumber result = InvalidBlockNumber;
 	ListCell   *lc;
 
-	*start = InvalidBlockNumber;
 	foreach(lc, frontiers)
-	{
-		BlockNumber block = floor_start(rel, lfirst(lc));
-
-		if (block < *start)
-		{
-			*start = block;
-			result = lfirst(lc);
-		}
-	}
+		result = Min(result, floor_start(rel, lfirst(lc)));
 	return result;
 }
 
@@ -131,7 +122,7 @@ choose_action(Relation rel, List *frontiers, Snapshot snapshot)
 		return TRIM_NOTHING;
 	if (!anything_wanted(rel, frontiers, snapshot))
 		return TRIM_EMPTY;
-	(void) slowest_frontier(rel, frontiers, &start);
+	start = first_start(rel, frontiers);
 	if (start >= MIN_MOVE_BLOCKS && start > nblocks / 2)
 		return TRIM_MOVE;
 	return TRIM_NOTHING;
@@ -188,9 +179,7 @@ static Tuplestorestate *
 collect_wanted(Relation rel, List *frontiers, Snapshot snapshot)
 {
 	Tuplestorestate *store = tuplestore_begin_heap(false, false, work_mem);
-	BlockNumber start;
-	TableScanDesc scan = buffer_scan_begin(rel, slowest_frontier(rel, frontiers, &start),
-										   snapshot);
+	TableScanDesc scan = buffer_scan_from(rel, first_start(rel, frontiers), snapshot);
 	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsHeapTuple);
 	HeapTuple	tuple;
 
