@@ -43,8 +43,12 @@
 #include "capture/capture.h"
 #include "catalog/catalog.h"
 
-/* A smaller buffer is cheaper to leave than to empty. */
-#define MIN_TRIM_BLOCKS		16
+/*
+ * A smaller buffer is cheaper to leave than to empty: a new file takes some
+ * tenths of a millisecond, whatever its size, while what was consumed is
+ * looked at once in each backend.
+ */
+#define MIN_TRIM_BLOCKS		64
 
 /* Fewer consumed blocks are not worth moving the others. */
 #define MIN_MOVE_BLOCKS		128
