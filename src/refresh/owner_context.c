@@ -4,9 +4,14 @@
  *	  Run as the owner of a stream table, with nothing of the caller's session
  *	  that could change what the query means or how its values print.
  *
- * The settings are those on which an immutable-looking expression or a text
- * form could depend.  A setting is touched only if it differs, since most
- * refreshes run in a worker where all of them are right already.
+ * The settings are those on which the result of a function could depend that
+ * PostgreSQL calls immutable, or that analyze/pinned.c takes for it; so none
+ * may be taken away that a function there depends on.  Their values are the
+ * same for every stream table and forever: contents computed under one value
+ * cannot be carried on under another.
+ *
+ * A setting is touched only if it differs, since most refreshes run in a worker
+ * where all of them are right already.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,15 +29,30 @@ static const struct
 {
 	{"search_path", "pg_catalog, pg_temp"},
 	{"TimeZone", "UTC"},
+	{"timezone_abbreviations", "Default"},
 	{"DateStyle", "ISO, MDY"},
 	{"IntervalStyle", "postgres"},
 	{"extra_float_digits", "1"},
 	{"bytea_output", "hex"},
+	{"lc_monetary", "C"},
+	{"lc_numeric", "C"},
+	{"lc_time", "C"},
+	{"array_nulls", "on"},
+	{"xmlbinary", "base64"},
+	{"xmloption", "content"},
+	{"quote_all_identifiers", "off"},
 	{"standard_conforming_strings", "on"},
 	{"row_security", "on"},
 	{"jit", "off"},
 	{"random_page_cost", "1.1"},
 };
+
+void
+owner_context_pin(void)
+{
+	for (int i = 0; i < lengthof(pinned); i++)
+		SetConfigOption(pinned[i].name, pinned[i].value, PGC_SUSET, PGC_S_OVERRIDE);
+}
 
 void
 owner_context_enter(OwnerContext *ctx, Oid owner)

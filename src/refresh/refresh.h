@@ -88,8 +88,9 @@ extern List *refresh_sources(const struct DeltaProgram *program);
 
 /*
  * Run code as the stream table's owner under SECURITY_RESTRICTED_OPERATION,
- * with search_path = pg_catalog, pg_temp and the settings that decide how
- * values print pinned.  Undone by owner_context_leave(), or by an abort.
+ * with search_path = pg_catalog, pg_temp and the settings that decide what
+ * expressions give and how values print pinned.  Undone by
+ * owner_context_leave(), or by an abort.
  */
 typedef struct OwnerContext
 {
@@ -99,6 +100,8 @@ typedef struct OwnerContext
 } OwnerContext;
 extern void owner_context_enter(OwnerContext *ctx, Oid owner);
 extern void owner_context_leave(OwnerContext *ctx);
+/* Pin the settings for as long as the session lasts, which makes that cheap. */
+extern void owner_context_pin(void);
 
 extern void refresh_init(void);
 

@@ -105,7 +105,6 @@ worker_settings(void)
 {
 	static const char *const settings[][2] = {
 		{"application_name", "pg_trickle worker"},
-		{"search_path", "pg_catalog, pg_temp"},
 		{"default_transaction_isolation", "read committed"},
 		{"default_transaction_read_only", "off"},
 		{"default_transaction_deferrable", "off"},
@@ -117,6 +116,7 @@ worker_settings(void)
 
 	for (int i = 0; i < lengthof(settings); i++)
 		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	owner_context_pin();
 }
 
 static void
