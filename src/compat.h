@@ -122,6 +122,23 @@ typedef bool TU_UpdateIndexes;
 			  colnames, colvars)
 #endif
 
+/*
+ * SQL/JSON.  What a constructor shows as JSON, from 16 on; and the type that a
+ * query function makes of what it finds, from 17 on.
+ */
+#if PG16_GE
+#define pgt_json_constructor_args(node) \
+	(IsA(node, JsonConstructorExpr) ? ((JsonConstructorExpr *) (node))->args : NIL)
+#else
+#define pgt_json_constructor_args(node) ((void) (node), NIL)
+#endif
+#if PG17_GE
+#define pgt_json_query_type(node) \
+	(IsA(node, JsonExpr) ? ((JsonExpr *) (node))->returning->typid : InvalidOid)
+#else
+#define pgt_json_query_type(node) ((void) (node), InvalidOid)
+#endif
+
 /* What a sleeping process of ours waits for, in pg_stat_activity. */
 #if PG17_GE
 #include "utils/wait_event.h"

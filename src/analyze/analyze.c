@@ -358,30 +358,6 @@ analyze_top(Analysis *an, Query *query, QueryTree *tree)
 	analyze_whole(an, query, tree);
 }
 
-static void
-check_mutability(QueryTree *tree)
-{
-	ListCell   *lc;
-
-	foreach(lc, tree->branches)
-	{
-		Branch	   *branch = lfirst(lc);
-
-		if (tree->reason == NULL)
-			tree->reason = analyze_mutable_reason((Node *) branch->quals);
-		if (tree->reason == NULL)
-			tree->reason = analyze_mutable_reason((Node *) branch->targets);
-	}
-	foreach(lc, tree->outputs)
-		if (tree->reason == NULL)
-			tree->reason = analyze_mutable_reason((Node *) ((OutputColumn *) lfirst(lc))->expr);
-	foreach(lc, tree->calls)
-		if (tree->reason == NULL)
-			tree->reason = analyze_mutable_reason((Node *) ((AggregateCall *) lfirst(lc))->aggref);
-	if (tree->reason == NULL)
-		tree->reason = analyze_mutable_reason((Node *) tree->having);
-}
-
 /* The stage that the top shows as it is, or NULL. */
 static Stage *
 shown_stage(const QueryTree *tree)
@@ -479,6 +455,5 @@ analyze_query(Query *query)
 	QueryTree  *tree = analyze_tree(&an, inline_ctes(query));
 
 	tree->stored = shared.stored;
-	check_mutability(tree);
 	return tree;
 }

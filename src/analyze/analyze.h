@@ -202,10 +202,11 @@ typedef struct QueryTree
 extern Node *analyze_name_operators(Node *node, void *context);
 
 /*
- * NULL if a query or expression is immutable, else which function is not, as
- * a reason (palloc'd).
+ * NULL if the result of a query depends on nothing but its sources and the
+ * settings that owner_context_enter() pins, else the function that it also
+ * depends on, as a reason (palloc'd).
  */
-extern const char *analyze_mutable_reason(Node *node);
+extern const char *analyze_mutable_reason(Query *query);
 
 /*
  * Analyse a query that was rewritten (views and row security expanded).

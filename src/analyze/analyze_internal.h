@@ -172,6 +172,19 @@ extern Query *inline_ctes(Query *query);
 /* A tree walker; context is NULL. */
 extern bool has_search_or_cycle(Node *node, void *context);
 
+/* ---- pinned.c ---- */
+/*
+ * Does a call of the function by the node depend on nothing but its arguments
+ * and pinned settings?  queries are the levels around, the innermost first.
+ */
+extern bool call_is_pinned(Node *call, Oid funcid, List *queries);
+/* The same of a function in FROM whose columns the query declares. */
+extern bool record_call_is_pinned(const RangeTblFunction *function);
+/* The same of showing an expression as text, or as JSON. */
+extern bool output_is_pinned(Node *expr, List *queries, bool json);
+/* The same of reading a type from text; never true of a domain. */
+extern bool type_input_is_pinned(Oid type);
+
 /* ---- determined.c ---- */
 /* Why the result of a block is not a function of its inputs, or NULL. */
 extern const char *undetermined_reason(Analysis *an, Query *query);

@@ -37,6 +37,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 
 static uint64
 hash_string(const char *string, uint64 seed)
@@ -197,12 +198,32 @@ hash_function(Oid funcid, void *context)
 	return false;
 }
 
+/* A whole row is all columns that there are, by the names that they have. */
+static void
+hash_row_type(Oid type, FunctionWalk *walk)
+{
+	TupleDesc	desc = lookup_rowtype_tupdesc(type, -1);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped)
+			walk->hash = hash_string(NameStr(att->attname), walk->hash);
+	}
+	ReleaseTupleDesc(desc);
+}
+
 static bool
 function_walker(Node *node, FunctionWalk *walk)
 {
 	if (node == NULL)
 		return false;
 	(void) check_functions_in_node(node, hash_function, walk);
+	if (IsA(node, Var) && ((Var *) node)->varattno == 0 &&
+		type_is_rowtype(((Var *) node)->vartype) &&
+		((Var *) node)->vartype != RECORDOID)
+		hash_row_type(((Var *) node)->vartype, walk);
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, function_walker, walk, 0);
 	return expression_tree_walker(node, function_walker, walk);
@@ -598,11 +619,11 @@ static void
 decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
 {
 	const char *reason = uncapturable_reason(program);
+	const char *mutable = analyze_mutable_reason(original);
 	const char *identity_reason = NULL;
 
 	program->is_volatile = contain_volatile_functions((Node *) original);
-	if (reason != NULL || walk->sampled ||
-		analyze_mutable_reason((Node *) original) != NULL)
+	if (reason != NULL || walk->sampled || mutable != NULL)
 		program->always_recompute = true;
 
 	program->reason = program->tree->reason;
@@ -611,7 +632,7 @@ decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
 	if (program->reason == NULL)
 		program->reason = unreadable_reason(program);
 	if (program->reason == NULL)
-		program->reason = analyze_mutable_reason((Node *) original);
+		program->reason = mutable;
 	if (program->reason == NULL && program->always_recompute)
 		program->reason = "its result can change without a change of its sources";
 	if (program->reason == NULL && program_ninputs(program) > MAX_SOURCES)
