@@ -1,11 +1,14 @@
 -- What every other test uses: the extension and the oracle.
 CREATE EXTENSION pg_trickle;
 
+-- A query is asked under the settings of refreshes, whatever the session has.
+
 -- Does the stream table hold exactly the rows of its query, as a multiset, and
 -- show exactly the columns of its query?  Types without an equality operator are
 -- compared by their text.
 CREATE FUNCTION equals_query(st regclass) RETURNS boolean
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET TimeZone = 'UTC' SET DateStyle = 'ISO, MDY' SET IntervalStyle = 'postgres'
+SET extra_float_digits = 1 SET bytea_output = 'hex' SET quote_all_identifiers = off SET array_nulls = on AS $$
 DECLARE
 	def regclass;
 	of_query text;
@@ -35,7 +38,8 @@ END $$;
 
 -- The same, but by what the rows look like: 1.0 is not 1.00.
 CREATE FUNCTION looks_like_query(st regclass) RETURNS boolean
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET TimeZone = 'UTC' SET DateStyle = 'ISO, MDY' SET IntervalStyle = 'postgres'
+SET extra_float_digits = 1 SET bytea_output = 'hex' SET quote_all_identifiers = off SET array_nulls = on AS $$
 DECLARE
 	def regclass;
 	cols text;
