@@ -29,6 +29,8 @@ typedef struct RawWalk
 {
 	Analysis   *an;
 	List	  **inputs;
+	List	   *others;			/* inputs of other parts of the block, which may
+								 * come to hold only what those parts need */
 } RawWalk;
 
 /* Columns of a table, those that are not read as NULL. */
@@ -90,7 +92,7 @@ read_table(RawWalk *walk, Query *query, RangeTblEntry *rte, int rtindex)
 	branch->quals = table_quals(walk, rte->securityQuals, rtindex);
 	if (walk->an->reason != NULL)
 		return;
-	stage = stage_sum(walk->an, list_make1(branch));
+	stage = stage_sum_unshared(walk->an, list_make1(branch), walk->others);
 	foreach(lc, *walk->inputs)
 		if (((StageInput *) lfirst(lc))->stage == stage)
 			break;
@@ -130,7 +132,7 @@ raw_walker(Node *node, RawWalk *walk)
 void
 read_inputs_raw(Analysis *an, Query *query, List **inputs)
 {
-	RawWalk		walk = {.an = an,.inputs = inputs};
+	RawWalk		walk = {.an = an,.inputs = inputs,.others = list_copy(*inputs)};
 
 	(void) raw_walker((Node *) query, &walk);
 }
