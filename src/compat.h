@@ -94,6 +94,14 @@ typedef bool TU_UpdateIndexes;
 #define pgt_selected_columns(query, rte) ((void) (query), (rte)->selectedCols)
 #endif
 
+/* Make that true of entries which a query has from another one. */
+#if PG16_GE
+#define pgt_share_selected_columns(query, other) \
+	((query)->rteperminfos = (other)->rteperminfos)
+#else
+#define pgt_share_selected_columns(query, other) ((void) (query), (void) (other))
+#endif
+
 /* Virtual generated columns exist from 18 on. */
 #if PG18_GE
 #define pgt_is_virtual_column(att) ((att)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)

@@ -64,6 +64,9 @@ extern Stage *stage_of_rte(Analysis *an, const RangeTblEntry *rte);
 /* The sum of one branch that has all columns of a stage. */
 extern List *stage_branches(Stage *stage);
 extern Var *stage_var(const Stage *stage, int varno, int column);
+extern List *stage_vars(const Stage *stage, int varno);
+/* Append a column to a block's select list. */
+extern void add_target(Query *query, Node *expr);
 /* Columns of the result that have the given origins, all of them or NIL. */
 extern List *unique_outputs(const Stage *stage, const List *origins);
 /* Columns that are a key of a sum, or NIL. */
@@ -141,6 +144,12 @@ extern List *normalize_groups(Analysis *an, Query *query);
  */
 extern Stage *outer_join_stage(Analysis *an, Query *query, JoinExpr *join,
 							   List **columns);
+/*
+ * The range table entry of entry 1 JOIN entry 2, given their columns, as
+ * printing needs it.
+ */
+extern RangeTblEntry *join_rte(JoinType jointype, const List *left,
+							   const List *right);
 /* The sides of an equality that values can be looked up by; false if none. */
 extern bool equality_sides(Node *qual, Node **left, Node **right);
 /* Add the pair "left op right", whose operands were swapped if so. */
@@ -148,9 +157,37 @@ extern void input_add_pair(StageInput *input, const OpExpr *op, bool swapped,
 						   int left, int right);
 extern Node *strip_relabel(Node *node);
 
+/* ---- lateral_join.c ---- */
+/* L LEFT JOIN R ON quals, where R or quals look at each row of L. */
+typedef struct LateralJoin
+{
+	Node	   *left;			/* join trees */
+	Node	   *right;
+	List	   *left_rtindexes;
+	List	   *right_rtindexes;
+	List	   *left_columns;	/* of Var, those that the query uses */
+	List	   *right_columns;
+	Node	   *quals;
+} LateralJoin;
+
+/* Its stage, whose columns are those of the left side, then of the right. */
+extern Stage *lateral_join_stage(Analysis *an, Query *query,
+								 const LateralJoin *join);
+
 /* ---- subquery.c ---- */
 /* A level with subqueries in its expressions, or LATERAL ones in FROM. */
 extern List *normalize_subqueries(From *from, List *quals, List *targets);
+/*
+ * A block of jointree LEFT JOIN LATERAL, of which the one subquery in
+ * from->laterals is the nullable side; rtindexes are those below jointree.
+ */
+extern Stage *left_lateral_stage(From *from, Node *jointree, List *rtindexes,
+								 Node *quals, List *targets);
+/*
+ * A copy of a subquery whose FROM and WHERE look at no outer query any more,
+ * the conditions that did being in *outer_quals; NULL if they cannot be parted.
+ */
+extern Query *part_subquery(Query *query, List **outer_quals);
 extern bool has_outer_references(Query *query);
 /* Does the query always have exactly one row, whoever reads it? */
 extern bool query_is_single_row(Query *query);

@@ -11,6 +11,9 @@
  * by the values that its equalities compare: rows of L and R with different
  * values never meet, and rows with NULL meet nobody.
  *
+ * A nullable side or a condition that looks at each row of L by itself is
+ * lateral_join.c's.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -28,7 +31,7 @@
 typedef struct Side
 {
 	Node	   *jointree;
-	List	   *rtindexes;		/* below it */
+	List	   *rtindexes;		/* below it, joins as well */
 	List	   *quals;			/* conditions that only this side sees */
 	Columns		columns;
 	Stage	   *stage;
@@ -43,6 +46,7 @@ collect_rtindexes(Node *node, List **result)
 	{
 		collect_rtindexes(((JoinExpr *) node)->larg, result);
 		collect_rtindexes(((JoinExpr *) node)->rarg, result);
+		*result = lappend_int(*result, ((JoinExpr *) node)->rtindex);
 	}
 	else if (IsA(node, FromExpr))
 	{
@@ -132,8 +136,15 @@ find_columns(Query *query, Side *side, int varno)
 	side->columns.varno = varno;
 	side->columns.rtindexes = side->rtindexes;
 	foreach(lc, level_vars(query))
-		if (list_member_int(side->rtindexes, ((Var *) lfirst(lc))->varno))
-			(void) columns_map(&side->columns, lfirst(lc));
+	{
+		Var		   *var = lfirst(lc);
+
+		/* it may have been found in a subquery, levels below */
+		if (list_member_int(side->rtindexes, var->varno))
+			(void) columns_add(&side->columns, (Node *)
+							   makeVar(var->varno, var->varattno, var->vartype,
+									   var->vartypmod, var->varcollid, 0));
+	}
 }
 
 static void
@@ -149,28 +160,25 @@ make_side(Analysis *an, Query *query, Side *side, List *others)
 		side->stage = stage_sum_unshared(an, branches, others);
 }
 
-/* A join's range table entry, as printing needs it. */
-static RangeTblEntry *
-join_rte(JoinType jointype, const Stage *left, const Stage *right)
+RangeTblEntry *
+join_rte(JoinType jointype, const List *left, const List *right)
 {
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	ListCell   *lc;
 
 	rte->rtekind = RTE_JOIN;
 	rte->jointype = jointype;
 	rte->eref = makeAlias("unnamed_join", NIL);
-	for (int column = 1; column <= list_length(left->columns); column++)
+	rte->joinaliasvars = list_concat_copy(left, right);
+	foreach(lc, rte->joinaliasvars)
 	{
-		rte->joinaliasvars = lappend(rte->joinaliasvars, stage_var(left, 1, column));
-		rte->joinleftcols = lappend_int(rte->joinleftcols, column);
-		rte->eref->colnames = lappend(rte->eref->colnames,
-									  makeString(psprintf("l%d", column)));
-	}
-	for (int column = 1; column <= list_length(right->columns); column++)
-	{
-		rte->joinaliasvars = lappend(rte->joinaliasvars, stage_var(right, 2, column));
-		rte->joinrightcols = lappend_int(rte->joinrightcols, column);
-		rte->eref->colnames = lappend(rte->eref->colnames,
-									  makeString(psprintf("r%d", column)));
+		Var		   *var = lfirst(lc);
+		List	  **columns = var->varno == 1 ? &rte->joinleftcols : &rte->joinrightcols;
+
+		*columns = lappend_int(*columns, var->varattno);
+		rte->eref->colnames =
+			lappend(rte->eref->colnames,
+					makeString(psprintf("%c%d", var->varno == 1 ? 'l' : 'r', var->varattno)));
 	}
 	return rte;
 }
@@ -182,11 +190,12 @@ join_query(Side *left, Side *right, JoinType jointype, List *quals)
 	Query	   *query = stage_query(left->stage);
 	RangeTblRef *ref = makeNode(RangeTblRef);
 	JoinExpr   *join = makeNode(JoinExpr);
-	int			resno = list_length(query->targetList);
+	List	   *right_vars = stage_vars(right->stage, 2);
+	ListCell   *lc;
 
 	query->rtable = lappend(query->rtable, stage_rte(right->stage));
 	query->rtable = lappend(query->rtable,
-							join_rte(jointype, left->stage, right->stage));
+							join_rte(jointype, stage_vars(left->stage, 1), right_vars));
 	ref->rtindex = 2;
 	join->rtindex = 3;
 	join->jointype = jointype;
@@ -194,14 +203,8 @@ join_query(Side *left, Side *right, JoinType jointype, List *quals)
 	join->rarg = (Node *) ref;
 	join->quals = (Node *) make_ands_explicit(quals);
 	query->jointree->fromlist = list_make1(join);
-	for (int column = 1; column <= list_length(right->stage->columns); column++)
-	{
-		resno++;
-		query->targetList =
-			lappend(query->targetList,
-					makeTargetEntry((Expr *) stage_var(right->stage, 2, column),
-									resno, psprintf("c%d", resno), false));
-	}
+	foreach(lc, right_vars)
+		add_target(query, lfirst(lc));
 	return query;
 }
 
@@ -277,9 +280,9 @@ push_right_quals(List *quals, Side *right)
 	return kept;
 }
 
-/* Does a function or LATERAL subquery of the right side use the left side? */
+/* Does a function or LATERAL subquery of the right side use another table? */
 static bool
-right_depends_on_left(Query *query, const Side *left, const Side *right)
+right_looks_outside(Query *query, const Side *right)
 {
 	ListCell   *lc,
 			   *lv;
@@ -294,7 +297,7 @@ right_depends_on_left(Query *query, const Side *left, const Side *right)
 						pull_vars_of_level((Node *) rte->tablefunc, 0));
 
 		foreach(lv, vars)
-			if (list_member_int(left->rtindexes, ((Var *) lfirst(lv))->varno))
+			if (!list_member_int(right->rtindexes, ((Var *) lfirst(lv))->varno))
 				return true;
 	}
 	return false;
@@ -324,6 +327,24 @@ join_stage(Analysis *an, Side *left, Side *right, bool full, List *quals,
 	return stage;
 }
 
+static Stage *
+dependent_join(Analysis *an, Query *query, Side *left, Side *right, List *quals,
+			   List **columns)
+{
+	LateralJoin join = {
+		.left = left->jointree,
+		.left_rtindexes = left->rtindexes,
+		.left_columns = left->columns.exprs,
+		.right = right->jointree,
+		.right_rtindexes = right->rtindexes,
+		.right_columns = right->columns.exprs,
+		.quals = quals == NIL ? NULL : (Node *) make_ands_explicit(quals)
+	};
+
+	*columns = list_concat_copy(left->columns.exprs, right->columns.exprs);
+	return lateral_join_stage(an, query, &join);
+}
+
 Stage *
 outer_join_stage(Analysis *an, Query *query, JoinExpr *join, List **columns)
 {
@@ -339,13 +360,14 @@ outer_join_stage(Analysis *an, Query *query, JoinExpr *join, List **columns)
 	/* numbers that no range table entry of the query has */
 	find_columns(query, &left, nrte + 1);
 	find_columns(query, &right, nrte + 2);
-	if (checkExprHasSubLink((Node *) quals))
-		an->reason = "the condition of an outer join has a subquery";
-	else if (right_depends_on_left(query, &left, &right))
-		an->reason = "the nullable side of an outer join is LATERAL";
-	if (an->reason != NULL)
+	if (checkExprHasSubLink((Node *) quals) || right_looks_outside(query, &right))
+	{
+		if (full)
+			an->reason = "the condition of a FULL JOIN has a subquery";
+		else
+			return dependent_join(an, query, &left, &right, quals, columns);
 		return NULL;
-
+	}
 	if (!full)
 		quals = push_right_quals(quals, &right);
 	foreach(lc, quals)

@@ -328,6 +328,26 @@ stage_var(const Stage *stage, int varno, int column)
 }
 
 List *
+stage_vars(const Stage *stage, int varno)
+{
+	List	   *result = NIL;
+
+	for (int column = 1; column <= list_length(stage->columns); column++)
+		result = lappend(result, stage_var(stage, varno, column));
+	return result;
+}
+
+void
+add_target(Query *query, Node *expr)
+{
+	int			resno = list_length(query->targetList) + 1;
+
+	query->targetList =
+		lappend(query->targetList,
+				makeTargetEntry((Expr *) expr, resno, psprintf("c%d", resno), false));
+}
+
+List *
 stage_branches(Stage *stage)
 {
 	Branch	   *branch = palloc0(sizeof(Branch));
@@ -335,8 +355,7 @@ stage_branches(Stage *stage)
 
 	factor->stage = stage;
 	branch->factors = list_make1(factor);
-	for (int column = 1; column <= list_length(stage->columns); column++)
-		branch->targets = lappend(branch->targets, stage_var(stage, 1, column));
+	branch->targets = stage_vars(stage, 1);
 	return list_make1(branch);
 }
 
@@ -345,17 +364,15 @@ stage_query(const Stage *stage)
 {
 	Query	   *query = makeNode(Query);
 	RangeTblRef *ref = makeNode(RangeTblRef);
+	ListCell   *lc;
 
 	ref->rtindex = 1;
 	query->commandType = CMD_SELECT;
 	query->canSetTag = true;
 	query->rtable = list_make1(stage_rte(stage));
 	query->jointree = makeFromExpr(list_make1(ref), NULL);
-	for (int column = 1; column <= list_length(stage->columns); column++)
-		query->targetList =
-			lappend(query->targetList,
-					makeTargetEntry((Expr *) stage_var(stage, 1, column), column,
-									psprintf("c%d", column), false));
+	foreach(lc, stage_vars(stage, 1))
+		add_target(query, lfirst(lc));
 	return query;
 }
 

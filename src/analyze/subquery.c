@@ -18,6 +18,9 @@
  * any other place, NULLs among v matter to every x, so that it is one only if
  * neither can be NULL.
  *
+ * The same holds for L LEFT JOIN LATERAL s ON p: each row of L has its own rows,
+ * and p is a condition on rows of s.
+ *
  * An aggregate over the rows that equal l in the columns r is that of their
  * group, so it is looked up among the groups:
  *
@@ -59,6 +62,7 @@ typedef struct Subqueries
 } Subqueries;
 
 static bool localize_walker(Node *node, Subqueries *sub);
+static void find_in_pairs(Subqueries *sub, SubLink *link, bool positive);
 
 /* ---- references to outer levels ---- */
 
@@ -339,6 +343,34 @@ closed_subquery(Subqueries *sub, Query *query)
 	return stage_query(add_input(sub, branches)->stage);
 }
 
+Query *
+part_subquery(Query *query, List **outer_quals)
+{
+	Query	   *copy = copyObject(query);
+
+	*outer_quals = NIL;
+	if (query->setOperations != NULL || query->cteList != NIL ||
+		query->jointree->fromlist == NIL)
+		return NULL;
+	flatten_aliases(copy);
+	take_outer_quals((Node *) copy->jointree, outer_quals);
+	return from_has_outer_references(copy) ? NULL : copy;
+}
+
+/* Localise what is left of a subquery that was parted. */
+static void
+localize_rest(Subqueries *sub, Query *query)
+{
+	ListCell   *lc;
+
+	sub->level++;
+	(void) query_tree_walker(query, localize_walker, sub, QTW_IGNORE_RT_SUBQUERIES);
+	sub->level--;
+	foreach(lc, make_ands_implicit((Expr *) query->jointree->quals))
+		if (IsA(lfirst(lc), SubLink))
+			find_in_pairs(sub, lfirst(lc), true);
+}
+
 /*
  * The subquery with its tables replaced by inputs; ordered: the order of its
  * rows matters.
@@ -346,33 +378,23 @@ closed_subquery(Subqueries *sub, Query *query)
 static Query *
 localize(Subqueries *sub, Query *query, bool ordered)
 {
-	List	   *outer_quals = NIL;
+	List	   *outer_quals;
+	Query	   *parted;
 
 	if (sub->an->reason != NULL)
 		return query;
 	if (!ordered && !has_outer_references(query))
 		return closed_subquery(sub, query);
-	if (query->setOperations == NULL && query->cteList == NIL &&
-		query->jointree->fromlist != NIL)
+	parted = part_subquery(query, &outer_quals);
+	if (parted == NULL)
 	{
-		Query	   *split = copyObject(query);
-
-		flatten_aliases(split);
-		take_outer_quals((Node *) split->jointree, &outer_quals);
-		if (!from_has_outer_references(split))
-		{
-			split_subquery(sub, split, outer_quals);
-			if (sub->an->reason == NULL)
-			{
-				sub->level++;
-				(void) query_tree_walker(split, localize_walker, sub, QTW_IGNORE_RT_SUBQUERIES);
-				sub->level--;
-			}
-			return split;
-		}
+		read_inputs_raw(sub->an, query, &sub->inputs);
+		return query;
 	}
-	read_inputs_raw(sub->an, query, &sub->inputs);
-	return query;
+	split_subquery(sub, parted, outer_quals);
+	if (sub->an->reason == NULL)
+		localize_rest(sub, parted);
+	return parted;
 }
 
 static bool
@@ -844,21 +866,6 @@ split_quals(From *from, List *quals, List **plain, List **kept)
 	}
 }
 
-static void
-add_targets(Query *block, List *targets)
-{
-	int			resno = 0;
-	ListCell   *lc;
-
-	foreach(lc, targets)
-	{
-		resno++;
-		block->targetList =
-			lappend(block->targetList,
-					makeTargetEntry(lfirst(lc), resno, psprintf("c%d", resno), false));
-	}
-}
-
 /* Lateral subquery i (from 0) is entry nrte + 2 + i of the block. */
 static void
 renumber_laterals(Subqueries *sub, Node *node, int level)
@@ -918,36 +925,104 @@ localize_all(Subqueries *sub, Query *block)
 	(void) in_walker((Node *) block->targetList, sub);
 }
 
-/* Make L of the columns that the block turned out to need. */
-static Stage *
-make_left(Subqueries *sub, List *plain)
+/*
+ * The block without L, which may turn out to need more columns on the way:
+ * SELECT targets FROM L, laterals WHERE quals.
+ */
+static Query *
+open_block(Subqueries *sub, List *targets, Node *quals)
 {
-	List	   *branches;
+	Query	   *block = makeNode(Query);
+	RangeTblRef *ref = makeNode(RangeTblRef);
+	ListCell   *lc;
 
-	if (sub->an->reason != NULL)
-		return NULL;
+	sub->nrte = list_length(sub->from->query->rtable);
+	sub->left.varno = sub->nrte + 1;
+	ref->rtindex = sub->nrte + 1;
+	block->commandType = CMD_SELECT;
+	block->canSetTag = true;
+	block->jointree = makeFromExpr(list_make1(ref), columns_map(&sub->left, quals));
+	foreach(lc, targets)
+		add_target(block, columns_map(&sub->left, lfirst(lc)));
+	renumber_laterals(sub, (Node *) block->targetList, 0);
+	renumber_laterals(sub, block->jointree->quals, 0);
+	add_laterals(sub, block);
+	localize_all(sub, block);
 	if (sub->left.exprs == NIL)
 		(void) columns_add(&sub->left, makeBoolConst(true, false));
-	branches = from_products(sub->from, plain, sub->left.exprs);
-	return sub->an->reason != NULL ? NULL :
-		stage_sum_unshared(sub->an, branches, sub->inputs);
+	return block;
 }
 
-static List *
-block_branches(Subqueries *sub, Query *block, Stage *left)
+/* FROM L, LATERAL s WHERE p becomes FROM L LEFT JOIN LATERAL s ON p. */
+static void
+join_lateral(Query *block, const Stage *left)
+{
+	RangeTblEntry *lateral = lsecond(block->rtable);
+	JoinExpr   *join = makeNode(JoinExpr);
+	List	   *vars = NIL;
+	ListCell   *lc;
+
+	foreach(lc, visible_targets(lateral->subquery))
+		vars = lappend(vars, makeVar(2, list_length(vars) + 1,
+									 exprType(lfirst(lc)), exprTypmod(lfirst(lc)),
+									 exprCollation(lfirst(lc)), 0));
+	block->rtable = lappend(block->rtable,
+							join_rte(JOIN_LEFT, stage_vars(left, 1), vars));
+	join->jointype = JOIN_LEFT;
+	join->rtindex = list_length(block->rtable);
+	join->larg = linitial(block->jointree->fromlist);
+	join->rarg = lsecond(block->jointree->fromlist);
+	join->quals = block->jointree->quals == NULL ?
+		makeBoolConst(true, false) : block->jointree->quals;
+	block->jointree = makeFromExpr(list_make1(join), NULL);
+}
+
+/* At most one row for each row of L? */
+static bool
+lateral_is_single(const Query *query)
+{
+	Const	   *limit = (Const *) query->limitCount;
+
+	if (query->limitOption == LIMIT_OPTION_COUNT && limit != NULL &&
+		IsA(limit, Const) && !limit->constisnull && DatumGetInt64(limit->constvalue) <= 1)
+		return true;
+	return query->hasAggs && query->groupClause == NIL && query->groupingSets == NIL &&
+		!query->hasTargetSRFs && query->setOperations == NULL;
+}
+
+static bool
+laterals_are_single(const Subqueries *sub)
+{
+	ListCell   *lc;
+
+	foreach(lc, sub->from->laterals)
+		if (!lateral_is_single(rt_fetch(lfirst_int(lc), sub->from->query->rtable)->subquery))
+			return false;
+	return true;
+}
+
+/* Make L of its branches, and the stage that reads it; NULL with a reason. */
+static Stage *
+close_block(Subqueries *sub, Query *block, List *branches, bool outer)
 {
 	const char *undetermined;
-	Stage	   *stage;
+	Stage	   *left,
+			   *stage;
 	int			i = 0;
 	ListCell   *lc;
 
+	if (sub->an->reason != NULL)
+		return NULL;
+	left = stage_sum_unshared(sub->an, branches, sub->inputs);
 	block->rtable = lcons(stage_rte(left), block->rtable);
 	OffsetVarNodes((Node *) block, -sub->nrte, 0);
 	block->hasSubLinks = checkExprHasSubLink((Node *) block->targetList) ||
 		checkExprHasSubLink(block->jointree->quals);
+	if (outer)
+		join_lateral(block, left);
 	undetermined = undetermined_reason(sub->an, block);
 	stage = stage_block(sub->an, STAGE_LINEAR,
-						sub->from->laterals != NIL ? "LATERAL" : "subquery",
+						outer ? "LEFT JOIN" : sub->from->laterals != NIL ? "LATERAL" : "subquery",
 						block, lcons(stage_input(left), sub->inputs));
 	stage->undetermined = undetermined;
 	foreach(lc, visible_targets(block))
@@ -958,41 +1033,45 @@ block_branches(Subqueries *sub, Query *block, Stage *left)
 			stage->origins[i] = var->varattno;
 		i++;
 	}
-	if (sub->from->laterals == NIL)
+	if (laterals_are_single(sub))
 		stage->unique = unique_outputs(stage, left->unique);
-	return stage_branches(stage);
+	return stage;
 }
 
 List *
 normalize_subqueries(From *from, List *quals, List *targets)
 {
 	Subqueries	sub = {.an = from->an,.from = from};
-	Query	   *block = makeNode(Query);
-	RangeTblRef *ref = makeNode(RangeTblRef);
 	List	   *plain = NIL;
 	List	   *kept = NIL;
-	Stage	   *left;
+	List	   *branches = NIL;
+	Query	   *block;
+	Stage	   *stage;
 
-	sub.nrte = list_length(from->query->rtable);
-	sub.left.varno = sub.nrte + 1;
-	for (int rtindex = 1; rtindex <= sub.nrte; rtindex++)
+	for (int rtindex = 1; rtindex <= list_length(from->query->rtable); rtindex++)
 		if (!list_member_int(from->laterals, rtindex))
 			sub.left.rtindexes = lappend_int(sub.left.rtindexes, rtindex);
-
 	split_quals(from, quals, &plain, &kept);
-	ref->rtindex = sub.nrte + 1;
-	block->commandType = CMD_SELECT;
-	block->canSetTag = true;
-	block->jointree = makeFromExpr(list_make1(ref), NULL);
-	add_targets(block, (List *) columns_map(&sub.left, (Node *) targets));
-	if (kept != NIL)
-		block->jointree->quals = columns_map(&sub.left,
-											 (Node *) make_ands_explicit(kept));
-	renumber_laterals(&sub, (Node *) block->targetList, 0);
-	renumber_laterals(&sub, block->jointree->quals, 0);
-	add_laterals(&sub, block);
-	localize_all(&sub, block);
+	block = open_block(&sub, targets,
+					   kept == NIL ? NULL : (Node *) make_ands_explicit(kept));
 	join_lookups(&sub, block);
-	left = make_left(&sub, plain);
-	return left == NULL ? NIL : block_branches(&sub, block, left);
+	if (from->an->reason == NULL)
+		branches = from_products(from, plain, sub.left.exprs);
+	stage = close_block(&sub, block, branches, false);
+	return stage == NULL ? NIL : stage_branches(stage);
+}
+
+Stage *
+left_lateral_stage(From *from, Node *jointree, List *rtindexes, Node *quals,
+				   List *targets)
+{
+	Subqueries	sub = {.an = from->an,.from = from};
+	List	   *branches = NIL;
+	Query	   *block;
+
+	sub.left.rtindexes = rtindexes;
+	block = open_block(&sub, targets, quals);
+	if (from->an->reason == NULL)
+		branches = normalize_from(from->an, from->query, jointree, NIL, sub.left.exprs);
+	return close_block(&sub, block, branches, true);
 }
