@@ -406,11 +406,29 @@ tree_reevaluated(const QueryTree *tree)
 }
 
 /*
+ * Rows of the stream table that have a key are found by it, whatever else they
+ * show.  So it does no harm that a row to be replaced, computed again, has a
+ * value that merely equals the one that is stored; and if that is not replaced,
+ * because the new one looks like the old one computed again, it still equals
+ * what the query gives.  Other readers of the stage would tell the two apart.
+ */
+static bool
+replaced_by_key(const Analysis *an, const QueryTree *tree, const Stage *stage)
+{
+	Identity	identity;
+	const char *reason;
+
+	return an->whole && stage->equal_again && stage == shown_stage(tree) &&
+		identity_derive(tree, &identity, &reason) &&
+		(identity.kind == IDENTITY_KEY || identity.kind == IDENTITY_KEY_HASH);
+}
+
+/*
  * A stage whose result may come out differently the next time can only be what
- * the top shows: nobody then asks what it was before.
+ * the top shows: nobody then asks what it was before, or only by its key.
  */
 static const char *
-undetermined_stage(const QueryTree *tree)
+undetermined_stage(const Analysis *an, const QueryTree *tree)
 {
 	ListCell   *lc;
 
@@ -418,7 +436,8 @@ undetermined_stage(const QueryTree *tree)
 	{
 		Stage	   *stage = lfirst(lc);
 
-		if (stage->undetermined != NULL && stage != tree_reevaluated(tree))
+		if (stage->undetermined != NULL && stage != tree_reevaluated(tree) &&
+			!replaced_by_key(an, tree, stage))
 			return stage->undetermined;
 	}
 	return NULL;
@@ -443,7 +462,7 @@ analyze_tree(Analysis *an, Query *query)
 	tree->reason = an->reason;
 	tree->stages = an->stages;
 	if (tree->reason == NULL)
-		tree->reason = undetermined_stage(tree);
+		tree->reason = undetermined_stage(an, tree);
 	return tree;
 }
 

@@ -125,6 +125,8 @@ struct Stage
 	int		   *origins;
 	const char *undetermined;	/* why the result is not a function of the
 								 * inputs, or NULL */
+	bool		equal_again;	/* it is one but for which of several equal
+								 * values a column shows */
 	/* STORED */
 	struct QueryTree *tree;
 	const char *relation;		/* its table as SQL; set by the program */

@@ -225,5 +225,10 @@ extern bool type_input_is_pinned(Oid type);
 /* ---- determined.c ---- */
 /* Why the result of a block is not a function of its inputs, or NULL. */
 extern const char *undetermined_reason(Analysis *an, Query *query);
+/*
+ * Is the result one but for which of several equal values a column shows that
+ * is the minimum or maximum of a scalar subquery, and nothing else is?
+ */
+extern bool is_equal_again(Analysis *an, Query *query);
 
 #endif							/* PGT_ANALYZE_INTERNAL_H */

@@ -13,6 +13,9 @@
  *	  chosen: group keys, DISTINCT, min and max;
  *	- numbers are added that lose digits on the way: floats.
  *
+ * Where values are merely shown, a reader that finds rows by a key may not care
+ * which of several equal ones it gets (is_equal_again).
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -24,6 +27,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
@@ -399,4 +403,41 @@ undetermined_reason(Analysis *an, Query *query)
 
 	(void) determined_walker((Node *) query, &walk);
 	return walk.reason;
+}
+
+/* The minimum or maximum that a scalar subquery is, or NULL. */
+static TargetEntry *
+shown_extreme(Node *expr)
+{
+	static const char *const extremes[] = {"min", "max", NULL};
+	SubLink    *link = (SubLink *) expr;
+	TargetEntry *tle;
+	Aggref	   *aggref;
+
+	if (!IsA(link, SubLink) || link->subLinkType != EXPR_SUBLINK ||
+		list_length(((Query *) link->subselect)->targetList) != 1)
+		return NULL;
+	tle = linitial(((Query *) link->subselect)->targetList);
+	aggref = (Aggref *) tle->expr;
+	return IsA(aggref, Aggref) && aggref->agglevelsup == 0 &&
+		get_func_namespace(aggref->aggfnoid) == PG_CATALOG_NAMESPACE &&
+		name_is_one_of(get_func_name(aggref->aggfnoid), extremes) ? tle : NULL;
+}
+
+bool
+is_equal_again(Analysis *an, Query *query)
+{
+	Query	   *copy = copyObject(query);
+	ListCell   *lc;
+
+	foreach(lc, copy->targetList)
+	{
+		TargetEntry *tle = shown_extreme((Node *) ((TargetEntry *) lfirst(lc))->expr);
+
+		if (tle != NULL)
+			tle->expr = (Expr *) makeNullConst(exprType((Node *) tle->expr),
+											   exprTypmod((Node *) tle->expr),
+											   exprCollation((Node *) tle->expr));
+	}
+	return undetermined_reason(an, copy) == NULL;
 }

@@ -1025,6 +1025,7 @@ close_block(Subqueries *sub, Query *block, List *branches, bool outer)
 						outer ? "LEFT JOIN" : sub->from->laterals != NIL ? "LATERAL" : "subquery",
 						block, lcons(stage_input(left), sub->inputs));
 	stage->undetermined = undetermined;
+	stage->equal_again = undetermined != NULL && is_equal_again(sub->an, block);
 	foreach(lc, visible_targets(block))
 	{
 		Var		   *var = lfirst(lc);
