@@ -386,7 +386,7 @@ recomputes_groups(const DeltaProgram *program)
 			program->states[i].kind == STATE_MAX ||
 			program->states[i].kind == STATE_VALUE)
 			return true;
-	return program->fresh_keys != 0;
+	return program->fresh_keys != 0 || program->tree->having != NULL;
 }
 
 static void

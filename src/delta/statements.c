@@ -158,6 +158,7 @@ may_recompute(const DeltaProgram *program)
 		{
 			case STATE_ROWS:
 			case STATE_NONNULL:
+			case STATE_TRUE:
 			case STATE_SCALES:
 				break;
 			case STATE_SUM:
@@ -169,7 +170,7 @@ may_recompute(const DeltaProgram *program)
 			case STATE_VALUE:
 				return true;
 		}
-	return program->fresh_keys != 0;
+	return program->fresh_keys != 0 || program->tree->having != NULL;
 }
 
 /* A stage that is computed only now. */
