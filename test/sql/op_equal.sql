@@ -32,6 +32,7 @@ SELECT made('window_float', 'SELECT id, n, sum(n) OVER (PARTITION BY f) AS r FRO
 SELECT made('limit_numeric', 'SELECT id, n FROM x ORDER BY n DESC, id LIMIT 2');
 SELECT made('distinct_on_numeric', 'SELECT DISTINCT ON (n) n, id FROM x ORDER BY n, id');
 -- where one of several equal values is shown, it may be any of them
+SELECT made('scalar_max', 'SELECT x.id, (SELECT max(n) FROM y WHERE y.f = x.f) AS m FROM x');
 SELECT made('having_numeric', 'SELECT n, count(*) AS n2 FROM x GROUP BY n HAVING count(*) > 1');
 SELECT made('having_char', 'SELECT c, count(*) AS n2 FROM x GROUP BY c HAVING count(*) > 0');
 SELECT made('union_numeric', 'SELECT n FROM x UNION SELECT n FROM y');

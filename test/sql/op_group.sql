@@ -51,6 +51,7 @@ SELECT made('string_agg_', $$SELECT g, string_agg(s, ',' ORDER BY s) AS a, strin
 SELECT made('array_agg_', 'SELECT g, array_agg(v ORDER BY v DESC NULLS FIRST) AS a, array_agg(h ORDER BY h) FILTER (WHERE b) AS h FROM t GROUP BY g');
 SELECT made('array_agg_keyless', 'SELECT g, array_agg(v ORDER BY v) AS a FROM u GROUP BY g');
 SELECT made('array_agg_by_key', 'SELECT g, array_agg(s ORDER BY id) AS a FROM t GROUP BY g');
+SELECT made('json_agg_', 'SELECT g, jsonb_agg(v ORDER BY v) AS a, jsonb_object_agg(id, s ORDER BY id) AS o FROM t GROUP BY g');
 -- the other built-in ones
 SELECT made('bool_', 'SELECT g, bool_and(v > 3) AS a, bool_or(v > 14) AS o, every(b) AS e FROM t GROUP BY g');
 SELECT made('bit_', 'SELECT g, bit_and(v) AS a, bit_or(v) AS o, bit_xor(v) AS x FROM t GROUP BY g');
