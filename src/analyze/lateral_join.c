@@ -92,6 +92,7 @@ plain_join_walker(Node *node, Query *query)
 	rte->join_using_alias = NULL;
 	rte->joinmergedcols = 0;
 	rte->eref = makeAlias("unnamed_join", NIL);
+	rte->joinaliasvars = NIL;
 	ncolumns = list_length(rte->joinleftcols) + list_length(rte->joinrightcols);
 	for (int i = 1; i <= ncolumns; i++)
 	{
