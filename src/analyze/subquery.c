@@ -981,7 +981,7 @@ join_lateral(Query *block, const Stage *left)
 static bool
 lateral_is_single(const Query *query)
 {
-	Const	   *limit = (Const *) query->limitCount;
+	Const	   *limit = (Const *) eval_const_expressions(NULL, query->limitCount);
 
 	if (query->limitOption == LIMIT_OPTION_COUNT && limit != NULL &&
 		IsA(limit, Const) && !limit->constisnull && DatumGetInt64(limit->constvalue) <= 1)
