@@ -816,7 +816,8 @@ lookup_mutator(Node *node, LookupWalk *walk)
 		int			rtindex;
 		Var		   *value;
 
-		if (!is_lookup(walk->sub, link) || !lookup_columns(query, &inner, &tests))
+		if (!is_lookup(walk->sub, link) || !lookup_columns(query, &inner, &tests) ||
+			undetermined_reason(walk->sub->an, query) != NULL)
 			return copyObject(node);
 		none = of_no_rows(linitial(visible_targets(query)), &known);
 		if (!known)
