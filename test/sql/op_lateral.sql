@@ -36,11 +36,34 @@ SELECT made('of_function', 'SELECT t.id, x.n FROM t, LATERAL (SELECT count(*) AS
 SELECT made('exists_', 'SELECT t.id, x.b FROM t, LATERAL (SELECT EXISTS (SELECT FROM u WHERE u.g = t.g AND u.v > 15) AS b) x');
 SELECT made('self', 'SELECT x.id, y.id AS next FROM u x, LATERAL (SELECT id FROM u WHERE u.id > x.id ORDER BY id LIMIT 1) y');
 SELECT made('grouped', 'SELECT x.v, count(*) AS n FROM t, LATERAL (SELECT v FROM u WHERE u.g = t.g ORDER BY v DESC, id LIMIT 1) x GROUP BY x.v');
+-- LATERAL subqueries that may find nothing
+SELECT made('left_two', 'SELECT t.id, x.id AS uid, x.v FROM t LEFT JOIN LATERAL (SELECT id, v FROM u WHERE u.g = t.g ORDER BY v DESC NULLS LAST, id LIMIT 2) x ON true');
+SELECT made('left_plain', 'SELECT t.id, x.v FROM t LEFT JOIN LATERAL (SELECT u.v + t.n AS v, u.id FROM u) x ON x.id = t.g AND x.v > 12');
+SELECT made('left_group', 'SELECT e.g, x.v, x.n FROM e LEFT JOIN LATERAL (SELECT v, count(*) AS n FROM u WHERE u.g = e.g GROUP BY v) x ON x.n < 2');
+SELECT made('left_limit_on', 'SELECT t.id, x.id AS uid FROM t LEFT JOIN LATERAL (SELECT id, v FROM u WHERE u.g = t.g ORDER BY v, id LIMIT 1) x ON x.v < t.n * 10');
+SELECT made('left_exists_on', 'SELECT t.id, x.id AS uid FROM t LEFT JOIN LATERAL (SELECT id, v FROM u WHERE u.g = t.g ORDER BY v, id LIMIT 1) x ON EXISTS (SELECT FROM e WHERE e.g = x.id AND e.g <= t.n)');
+SELECT made('left_in_on', 'SELECT t.id, x.id AS uid FROM t LEFT JOIN LATERAL (SELECT id, v FROM u WHERE u.g = t.g) x ON t.n IN (SELECT g FROM e)');
+SELECT made('left_chain', 'SELECT t.id, x.s, y.n FROM t LEFT JOIN LATERAL (SELECT sum(v) AS s FROM u WHERE u.g = t.g) x ON x.s > 10 LEFT JOIN LATERAL (SELECT count(*) AS n FROM u WHERE u.v < x.s + t.n) y ON true');
+SELECT made('left_values', 'SELECT t.id, x.name, x.value FROM t LEFT JOIN LATERAL (VALUES (''n'', n), (''g'', g)) x(name, value) ON x.value > 1');
+SELECT made('left_union', 'SELECT t.id, x.w FROM t LEFT JOIN LATERAL (SELECT v AS w FROM u WHERE u.g = t.g UNION SELECT t.n) x ON x.w > 2');
+SELECT made('left_no_from', 'SELECT t.id, x.twice FROM t LEFT JOIN LATERAL (SELECT n * 2 AS twice) x ON x.twice > 2');
+SELECT made('left_of_join', 'SELECT t.id, x.id AS uid, tag FROM t LEFT JOIN (u x JOIN LATERAL unnest(t.tags) tag ON x.v > 10) ON x.g = t.g');
+SELECT made('left_outer_of_join', 'SELECT t.id, x.id AS uid, y.id AS yid FROM t LEFT JOIN (u x LEFT JOIN LATERAL (SELECT id FROM u WHERE u.v < x.v AND u.id <> t.n ORDER BY v DESC, id LIMIT 1) y ON true) ON x.g = t.g');
+SELECT made('left_of_lateral', 'SELECT t.id, x.s, tag FROM t CROSS JOIN LATERAL (SELECT sum(v) AS s FROM u WHERE u.g = t.g) x LEFT JOIN unnest(tags) tag ON x.s > 10');
+SELECT made('left_grouped', 'SELECT x.v, count(*) AS n FROM t LEFT JOIN LATERAL (SELECT v FROM u WHERE u.g = t.g ORDER BY v DESC, id LIMIT 1) x ON true GROUP BY x.v');
+SELECT made('left_self', 'SELECT x.id, y.id AS next FROM u x LEFT JOIN LATERAL (SELECT id FROM u WHERE u.id > x.id ORDER BY id LIMIT 1) y ON true');
+SELECT made('left_nobody', 'SELECT t.id FROM t LEFT JOIN LATERAL (SELECT FROM u WHERE u.g = t.g) x ON true');
 -- functions of a row's columns
 SELECT made('unnest_', 'SELECT t.id, tag FROM t, unnest(tags) tag');
 SELECT made('unnest_keyless', 'SELECT e.g, tag FROM e, unnest(tags) tag');
 SELECT made('unnest_left', 'SELECT t.id, tag FROM t LEFT JOIN unnest(tags) tag ON true');
 SELECT made('unnest_left_on', 'SELECT t.id, tag FROM t LEFT JOIN unnest(tags) tag ON tag <> ''a''');
+SELECT made('unnest_left_exists', 'SELECT t.id, tag FROM t LEFT JOIN unnest(tags) tag ON EXISTS (SELECT FROM u WHERE u.g = t.g AND u.v > 15 * length(tag))');
+SELECT made('unnest_left_keyless', 'SELECT e.g, tag FROM e LEFT JOIN unnest(tags) tag ON true');
+SELECT made('unnest_left_count', 'SELECT t.g, count(tag) AS n, count(*) AS rows FROM t LEFT JOIN unnest(tags) tag ON true GROUP BY t.g');
+SELECT made('ordinality_left', 'SELECT t.id, tag, o FROM t LEFT JOIN unnest(tags) WITH ORDINALITY AS f(tag, o) ON o > 1');
+SELECT made('json_left', 'SELECT t.id, el FROM t LEFT JOIN jsonb_array_elements(j) el ON true');
+SELECT made('series_left', 'SELECT t.id, i, k FROM t LEFT JOIN generate_series(1, n) i ON true LEFT JOIN generate_series(i, n) k ON k > 1');
 SELECT made('unnest_two', 'SELECT t.id, x, y FROM t, unnest(tags, string_to_array(words, '' '')) AS f(x, y)');
 SELECT made('ordinality_', 'SELECT t.id, tag, o FROM t, unnest(tags) WITH ORDINALITY AS f(tag, o)');
 SELECT made('ordinality_where', 'SELECT e.g, tag FROM e, unnest(tags) WITH ORDINALITY AS f(tag, o) WHERE o = 1');
@@ -59,6 +82,7 @@ SELECT made('tag_count', 'SELECT tag, count(*) AS n, count(DISTINCT t.g) AS g FR
 SELECT made('tag_join', 'SELECT t.id, e.g FROM t, unnest(t.tags) x JOIN e ON x = e.tags[1] WHERE t.id > 0');
 SELECT made('tag_pairs', 'SELECT x.id, y.id AS yid, a FROM t x, unnest(x.tags) a, t y, unnest(y.tags) b WHERE a = b AND x.id < y.id');
 SELECT made('tag_exists', 'SELECT id FROM t WHERE EXISTS (SELECT FROM unnest(tags) tag WHERE tag = ''a'')');
+SELECT made('tag_beside', 'SELECT t.id, (SELECT min(e.tags) FROM e WHERE e.g = t.g) AS mn, (SELECT count(*) FROM e, unnest(t.tags) tag WHERE tag = ANY (e.tags) AND e.g > 0) AS n FROM t');
 SELECT made('tag_any', 'SELECT e.g FROM e WHERE EXISTS (SELECT FROM unnest(tags) tag, u WHERE tag = ''x'' AND u.g = e.g)');
 -- functions in the select list
 SELECT made('list_series', 'SELECT id, generate_series(1, n) AS i FROM t');

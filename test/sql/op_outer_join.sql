@@ -53,6 +53,30 @@ SELECT made('full_anti', 'SELECT a.id, b.id AS bid FROM a FULL JOIN b ON a.k = b
 SELECT made('left_where', 'SELECT a.id, b.w FROM a LEFT JOIN b ON a.k = b.k WHERE b.w IS NULL OR a.m = 1');
 SELECT made('left_where_strict', 'SELECT a.id, b.w FROM a LEFT JOIN b ON a.k = b.k WHERE b.w > 15');
 SELECT made('left_on_exists', 'SELECT a.id, b.id AS bid FROM a LEFT JOIN b ON a.k = b.k AND EXISTS (SELECT FROM c WHERE c.k = b.m)');
+-- conditions with subqueries, of one side, of both, and of none
+SELECT made('on_exists_left', 'SELECT a.id, b.id AS bid FROM a LEFT JOIN b ON a.k = b.k AND EXISTS (SELECT FROM c WHERE c.k = a.m)');
+SELECT made('on_exists_both', 'SELECT a.id, b.id AS bid FROM a LEFT JOIN b ON a.k = b.k AND EXISTS (SELECT FROM c WHERE c.k = a.m AND c.k < b.id)');
+SELECT made('on_exists_only', 'SELECT a.id, b.id AS bid FROM a LEFT JOIN b ON EXISTS (SELECT FROM c WHERE c.k = a.k AND c.k = b.m)');
+SELECT made('on_not_exists_right', 'SELECT a.id, b.id AS bid FROM a RIGHT JOIN b ON a.k = b.k AND NOT EXISTS (SELECT FROM p WHERE p.k = a.m AND p.k = b.m)');
+SELECT made('on_in', 'SELECT a.id, b.id AS bid FROM a LEFT JOIN b ON a.k = b.k AND a.m IN (SELECT k FROM p)');
+SELECT made('on_in_both', 'SELECT a.id, b.id AS bid FROM a LEFT JOIN b ON a.k = b.k AND (a.m, b.m) IN (SELECT k, k FROM p)');
+SELECT made('on_not_in', 'SELECT a.id, b.id AS bid FROM a LEFT JOIN b ON a.k = b.k AND a.m NOT IN (SELECT q.k FROM q WHERE q.k > b.m)');
+SELECT made('on_in_or', 'SELECT a.id, b.id AS bid FROM a LEFT JOIN b ON a.k = b.k AND (a.id = b.id OR a.m IN (SELECT k FROM p))');
+SELECT made('on_scalar', 'SELECT a.id, b.id AS bid FROM a LEFT JOIN b ON b.id = (SELECT max(x.id) FROM b x WHERE x.k = a.k)');
+SELECT made('on_scalar_both', 'SELECT a.id, b.id AS bid FROM a LEFT JOIN b ON a.k = b.k AND b.w = (SELECT max(x.w) FROM b x WHERE x.k = a.k AND x.m = b.m)');
+SELECT made('on_scalar_closed', 'SELECT a.id, b.id AS bid FROM a LEFT JOIN b ON a.k = b.k AND a.m < (SELECT max(k) FROM c)');
+SELECT made('on_case', 'SELECT a.id, b.id AS bid FROM a LEFT JOIN b ON CASE WHEN EXISTS (SELECT FROM c WHERE c.k = a.k) THEN a.k = b.k ELSE a.m = b.m END');
+SELECT made('on_groups', 'SELECT a.id, g.n FROM a LEFT JOIN (SELECT k, count(*) AS n FROM b GROUP BY k) g ON g.k = a.k AND EXISTS (SELECT FROM p WHERE p.k = a.m)');
+SELECT made('on_join', 'SELECT a.id, b.id AS bid, c.z FROM a LEFT JOIN (b JOIN c ON b.m = c.k) ON a.k = b.k AND NOT EXISTS (SELECT FROM q WHERE q.k = a.m AND q.k < c.k)');
+SELECT made('on_left_join', 'SELECT a.id, b.id AS bid, c.z FROM a LEFT JOIN (b LEFT JOIN c ON b.m = c.k AND b.k NOT IN (SELECT k FROM q WHERE q.k = c.k)) ON a.k = b.k AND EXISTS (SELECT FROM p WHERE p.k = a.m)');
+SELECT made('on_merged', 'SELECT a.id, j.k, j.z, x.v FROM a LEFT JOIN ((b JOIN c USING (k)) AS j CROSS JOIN LATERAL (SELECT max(v) AS v FROM p WHERE p.k = a.m) x) ON j.m = a.m');
+SELECT made('on_merged_full', 'SELECT a.id, j.k, j.z, x.v FROM a LEFT JOIN ((b FULL JOIN c USING (k)) AS j CROSS JOIN LATERAL (SELECT max(v) AS v FROM p WHERE p.k = a.m AND p.k = j.k) x) ON j.m = a.m AND j.k NOT IN (SELECT k FROM q WHERE q.k > a.k)');
+SELECT made('on_keyless', 'SELECT p.v, q.w FROM p LEFT JOIN q ON p.k = q.k AND EXISTS (SELECT FROM c WHERE c.k = p.k)');
+SELECT made('on_self', 'SELECT x.id, y.id AS yid FROM a x LEFT JOIN a y ON x.k = y.m AND y.id = (SELECT min(z.id) FROM a z WHERE z.m = x.k AND z.k >= y.k)');
+SELECT made('on_unique', 'SELECT a.id, b.w FROM a LEFT JOIN b ON b.id = a.k AND EXISTS (SELECT FROM c WHERE c.k = b.m AND c.k <= a.m)');
+SELECT made('on_group', 'SELECT a.k, count(*) AS n, count(b.id) AS nb, sum(b.w) AS s FROM a LEFT JOIN b ON a.k = b.k AND a.m IN (SELECT k FROM p) GROUP BY a.k');
+SELECT made('above_left', 'SELECT a.id, b.id AS bid, (SELECT max(z) FROM c WHERE c.k = b.m) AS z FROM a LEFT JOIN b ON a.k = b.k');
+SELECT made('above_left_exists', 'SELECT a.id FROM a LEFT JOIN b ON a.k = b.k WHERE NOT EXISTS (SELECT FROM c WHERE c.k = b.m)');
 -- merged columns
 SELECT made('left_using', 'SELECT k, a.v, b.w FROM a LEFT JOIN b USING (k)');
 SELECT made('right_using', 'SELECT k, a.v, b.w FROM a RIGHT JOIN b USING (k)');
