@@ -168,6 +168,28 @@ sum_note(List *branches)
 
 /* ---- aggregates ---- */
 
+/* An expression over the columns of the core, in terms of its tables. */
+static Node *
+columns_mutator(Node *node, List *targets)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var))
+		return copyObject(list_nth(targets, ((Var *) node)->varattno - 1));
+	return expression_tree_mutator(node, columns_mutator, targets);
+}
+
+static char *
+call_words(const AggregateCall *call, const Branch *branch)
+{
+	if (call->over != NULL)
+		return sqlgen_readable(columns_mutator((Node *) call->over, branch->targets),
+							   branch);
+	return psprintf("%s(%s)", quote_identifier(get_func_name(call->aggref->aggfnoid)),
+					call->arg == 0 ? "*" :
+					sqlgen_readable(list_nth(branch->targets, call->arg - 1), branch));
+}
+
 static void
 describe_calls(const DeltaProgram *program, ExplainedStage *result)
 {
@@ -181,10 +203,7 @@ describe_calls(const DeltaProgram *program, ExplainedStage *result)
 		ExplainedAggregate *aggregate = palloc0(sizeof(ExplainedAggregate));
 		const StateColumn *state = &program->states[program->call_states[i++][0]];
 
-		aggregate->call =
-			psprintf("%s(%s)", quote_identifier(get_func_name(call->aggref->aggfnoid)),
-					 call->arg == 0 ? "*" :
-					 sqlgen_readable(list_nth(branch->targets, call->arg - 1), branch));
+		aggregate->call = call_words(call, branch);
 		aggregate->note = state_words(state->kind);
 		result->aggregates = lappend(result->aggregates, aggregate);
 	}
@@ -202,7 +221,9 @@ describe_aggregate(const DeltaProgram *program, ExplainedStage *result)
 	for (int i = 0; i < tree->nkeys; i++)
 		result->key = lappend(result->key,
 							  sqlgen_readable(list_nth(branch->targets, i), branch));
-	result->note = psprintf("the change of each touched group is merged into what is stored of it; below it a %s: %s",
+	result->note = psprintf("the change of each touched group is merged into what is stored of it%s; below it a %s: %s",
+							tree->having == NULL ? "" :
+							" and HAVING tested, one that is not stored is computed afresh",
 							sum_construct(tree->branches), sum_note(tree->branches));
 	describe_calls(program, result);
 }

@@ -34,7 +34,8 @@ typedef struct ExplainedRead
 
 typedef struct ExplainedAggregate
 {
-	const char *call;			/* as SQL, a FILTER made part of the argument */
+	const char *call;			/* as SQL; if it is merged, a FILTER is made part
+								 * of the argument */
 	const char *note;
 } ExplainedAggregate;
 

@@ -725,8 +725,14 @@ program_is_volatile(const DeltaProgram *program)
 const char *
 program_undivided(const DeltaProgram *program)
 {
-	const Stage *stage = program->reason == NULL ?
-		tree_reevaluated(program->tree) : NULL;
+	const QueryTree *tree = program->tree;
+	const Stage *stage = program->reason == NULL ? tree_reevaluated(tree) : NULL;
+	ListCell   *lc;
+
+	if (program->reason == NULL && tree->aggregated && tree->nkeys == 0)
+		foreach(lc, tree->calls)
+			if (((AggregateCall *) lfirst(lc))->kind == AGGREGATE_RECOMPUTE)
+				return "an aggregate without GROUP BY";
 
 	/* the first rows in an order are few, and an index may know them */
 	return stage != NULL && stage->nkeys == 0 && stage->query->limitCount == NULL ?

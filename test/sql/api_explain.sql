@@ -48,6 +48,9 @@ SELECT s ->> 'name' AS source, s -> 'columns' AS columns, s -> 'captured' AS cap
 SELECT s ->> 'construct' AS construct, s ->> 'rule' AS rule, s -> 'key' AS key
   FROM jsonb_array_elements(json_of('ranked') -> 'stages') s WHERE s ->> 'rule' <> 'linear';
 SELECT a ->> 'call' AS call FROM jsonb_array_elements(json_of('grouped') -> 'stages' -> 0 -> 'aggregates') a;
+SELECT made('afresh', 'SELECT u.name, string_agg(t.id::text || ''!'', '','' ORDER BY t.v DESC) FILTER (WHERE t.v > 3) AS l, mode() WITHIN GROUP (ORDER BY t.v % 2) AS m, count(DISTINCT t.v) AS d FROM t JOIN u USING (g) GROUP BY u.name HAVING count(*) > 1');
+SELECT a ->> 'call' AS call FROM jsonb_array_elements(json_of('afresh') -> 'stages' -> 0 -> 'aggregates') a;
+SELECT step FROM pgtrickle.explain_delta('afresh');
 SELECT json_of('whole') -> 'differential' AS differential, json_of('whole') ->> 'reason' ~* 'limit' AS says_why,
 	json_of('whole') -> 'stages' AS stages;
 SELECT s ->> 'rule' AS rule, s ->> 'table' ~ '^pgtrickle_defs\.aux_[0-9]+_1$' AS has_table
@@ -66,9 +69,9 @@ SELECT stage, step, sql ~ '^SELECT \* FROM pgtrickle_defs\.def_[0-9]+$' AS of_vi
 -- computed only now, of all rows and of those that changes touch
 CREATE TABLE nums (id int PRIMARY KEY, n numeric);
 SELECT made('firsts', 'SELECT id FROM t ORDER BY v, id OFFSET 1');
-SELECT made('often', 'SELECT n, count(*) AS c FROM nums GROUP BY n HAVING count(*) > 1');
+SELECT made('numbered', 'SELECT n, id, row_number() OVER (PARTITION BY n) AS c FROM nums');
 SELECT stage, step FROM pgtrickle.explain_delta('firsts');
-SELECT stage, step, sql ~ ' FROM api_explain.often' AS of_table FROM pgtrickle.explain_delta('often') WHERE stage <> 1;
+SELECT stage, step, sql ~ ' FROM api_explain.numbered' AS of_table FROM pgtrickle.explain_delta('numbered') WHERE stage <> 1;
 SELECT * FROM pgtrickle.explain_delta('nothing');
 SELECT * FROM pgtrickle.explain_delta(NULL);
 
