@@ -194,6 +194,14 @@ extern bool query_is_single_row(Query *query);
 /* Take scalar subqueries that have exactly one row into FROM. */
 extern void pull_up_scalars(Query *query, bool targets);
 
+/* ---- operators.c ---- */
+/* Is the operator found by its name alone, in pg_catalog? */
+extern bool operator_prints_safely(Oid opno);
+
+/* ---- printable.c ---- */
+/* What keeps a query from being printed as what it is, or NULL. */
+extern const char *unprintable_reason(Query *query);
+
 /* ---- opaque.c ---- */
 /*
  * A whole query as one part, its tables as inputs; whole: it will not be
@@ -206,8 +214,6 @@ extern void read_inputs_raw(Analysis *an, Query *query, List **inputs);
 
 /* ---- cte.c ---- */
 extern Query *inline_ctes(Query *query);
-/* A tree walker; context is NULL. */
-extern bool has_search_or_cycle(Node *node, void *context);
 
 /* ---- pinned.c ---- */
 /*

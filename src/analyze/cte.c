@@ -153,24 +153,6 @@ inline_walker(Node *node, void *context)
 	return expression_tree_walker(node, inline_walker, context);
 }
 
-/*
- * The rewriter has made columns of SEARCH and CYCLE, and what it made of them
- * cannot be printed.
- */
-bool
-has_search_or_cycle(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, CommonTableExpr) &&
-		(((CommonTableExpr *) node)->search_clause != NULL ||
-		 ((CommonTableExpr *) node)->cycle_clause != NULL))
-		return true;
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, has_search_or_cycle, context, 0);
-	return expression_tree_walker(node, has_search_or_cycle, context);
-}
-
 Query *
 inline_ctes(Query *query)
 {

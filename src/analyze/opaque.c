@@ -143,8 +143,8 @@ normalize_opaque(Analysis *an, Query *query, const char *what, bool whole)
 	List	   *inputs = NIL;
 	Stage	   *stage;
 
-	if (!whole && has_search_or_cycle((Node *) query, NULL))
-		an->reason = "a subquery has a SEARCH or CYCLE clause";
+	if (!whole)
+		an->reason = unprintable_reason(query);
 	if (an->reason == NULL)
 		read_inputs_raw(an, query, &inputs);
 	if (an->reason != NULL)

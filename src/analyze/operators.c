@@ -20,7 +20,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "analyze/analyze.h"
+#include "analyze/analyze_internal.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_type.h"
@@ -28,7 +28,7 @@
 #include "nodes/nodeFuncs.h"
 #include "utils/syscache.h"
 
-static bool
+bool
 operator_prints_safely(Oid opno)
 {
 	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(opno));

@@ -1021,6 +1021,9 @@ close_block(Subqueries *sub, Query *block, List *branches, bool outer)
 		checkExprHasSubLink(block->jointree->quals);
 	if (outer)
 		join_lateral(block, left);
+	sub->an->reason = unprintable_reason(block);
+	if (sub->an->reason != NULL)
+		return NULL;
 	undetermined = undetermined_reason(sub->an, block);
 	stage = stage_block(sub->an, STAGE_LINEAR,
 						outer ? "LEFT JOIN" : sub->from->laterals != NIL ? "LATERAL" : "subquery",
