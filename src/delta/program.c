@@ -56,13 +56,16 @@ typedef struct SourceWalk
 } SourceWalk;
 
 static void
-add_source(SourceWalk *walk, Query *query, RangeTblEntry *rte)
+add_source(SourceWalk *walk, Query *query, RangeTblEntry *rte, int rtindex)
 {
 	DeltaProgram *program = walk->program;
 	ProgramSource *source = NULL;
-	Bitmapset  *selected = pgt_selected_columns(query, rte);
+	Bitmapset  *selected = bms_copy(pgt_selected_columns(query, rte));
 	int			member = -1;
 	ListCell   *lc;
+
+	/* the reader need not have the rights that row security needs */
+	pull_varattnos((Node *) rte->securityQuals, rtindex, &selected);
 
 	foreach(lc, program->sources)
 		if (((ProgramSource *) lfirst(lc))->relid == rte->relid)
@@ -112,10 +115,8 @@ source_walker(Node *node, SourceWalk *walk)
 				walk->program->watched =
 					list_append_unique_oid(walk->program->watched, rte->relid);
 			if (rte->rtekind == RTE_RELATION && rte->relkind != RELKIND_VIEW)
-				add_source(walk, query, rte);
+				add_source(walk, query, rte, foreach_current_index(lc) + 1);
 		}
-		if (query->hasRowSecurity)
-			walk->program->always_recompute = true;
 		return query_tree_walker(query, source_walker, walk, 0);
 	}
 	return expression_tree_walker(node, source_walker, walk);

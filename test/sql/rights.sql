@@ -187,6 +187,36 @@ INSERT INTO walled VALUES (3, 'regress_pgt_owner'), (4, 'somebody');
 SELECT pgtrickle.refresh_stream_table('seen');
 SELECT id FROM seen ORDER BY id;
 
+-- a policy that depends on the row alone is a condition like any other, also
+-- where the table is looked up; another policy is another query
+CREATE TABLE fenced (id int PRIMARY KEY, k int, level int);
+INSERT INTO fenced SELECT i, i % 3, i % 5 FROM generate_series(1, 20) i;
+ALTER TABLE fenced ENABLE ROW LEVEL SECURITY;
+CREATE POLICY low ON fenced USING (level < 3);
+GRANT SELECT, TRIGGER ON fenced TO regress_pgt_owner;
+SET ROLE regress_pgt_owner;
+SELECT pgtrickle.create_stream_table('through_fence', 'SELECT a.id, b.id AS other FROM fenced a LEFT JOIN fenced b ON b.k = a.k AND b.level > a.level', refresh_mode => 'DIFFERENTIAL');
+SELECT pgtrickle.create_stream_table('counted_fence', 'SELECT k, count(*) AS n FROM fenced GROUP BY k', refresh_mode => 'DIFFERENTIAL');
+RESET ROLE;
+INSERT INTO fenced VALUES (21, 0, 2), (22, 0, 4);
+UPDATE fenced SET level = 4 - level WHERE id < 6;
+DELETE FROM fenced WHERE id = 10;
+SELECT pgtrickle.refresh_stream_table('through_fence'), pgtrickle.refresh_stream_table('counted_fence');
+SELECT action FROM pgtrickle.get_refresh_history('through_fence', 1);
+SELECT action FROM pgtrickle.get_refresh_history('counted_fence', 1);
+SET ROLE regress_pgt_owner;
+SELECT * FROM pgtrickle.verify_stream_table('through_fence');
+SELECT * FROM pgtrickle.verify_stream_table('counted_fence');
+SELECT sum(n) = (SELECT count(*) FROM fenced) AS as_seen FROM counted_fence;
+RESET ROLE;
+ALTER POLICY low ON fenced USING (level < 2);
+SELECT pgtrickle.refresh_stream_table('counted_fence');
+SELECT action FROM pgtrickle.get_refresh_history('counted_fence', 1);
+SET ROLE regress_pgt_owner;
+SELECT * FROM pgtrickle.verify_stream_table('counted_fence');
+SELECT sum(n) = (SELECT count(*) FROM fenced) AS as_seen FROM counted_fence;
+RESET ROLE;
+
 -- another owner: the query of somebody else is not run in his name before he
 -- has given it himself
 ALTER TABLE mine OWNER TO regress_pgt_other;
