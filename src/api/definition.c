@@ -200,6 +200,18 @@ check_relations_walker(Node *node, void *context)
 	return expression_tree_walker(node, check_relations_walker, context);
 }
 
+/* A table has no order; where the order chooses rows, it does count. */
+static void
+notice_order(const Query *query)
+{
+	if (query->sortClause != NIL && query->limitCount == NULL &&
+		query->limitOffset == NULL && !query->hasDistinctOn)
+		ereport(NOTICE,
+				(errmsg("ORDER BY of the query is ignored"),
+				 errdetail("The rows of a table have no order."),
+				 errhint("Give the order where you read the stream table.")));
+}
+
 Query *
 definition_parse(const char *text, Oid owner)
 {
@@ -234,6 +246,7 @@ definition_parse(const char *text, Oid owner)
 	SetUserIdAndSecContext(save_userid, save_sec_context);
 
 	check_output(query);
+	notice_order(query);
 	error_context_stack = callback.previous;
 	return query;
 }
