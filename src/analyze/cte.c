@@ -108,17 +108,33 @@ replace_in(Node *node, CommonTableExpr *cte, Query *standing, int depth)
 	(void) replace_walker(node, &walk);
 }
 
-/* The form that recursive_query() makes. */
+/* The form that recursive_query() makes: it selects all, and does nothing else. */
 static bool
 is_recursive_query(const Query *query)
 {
 	RangeTblEntry *rte;
+	int			column = 0;
+	ListCell   *lc;
 
-	if (list_length(query->cteList) != 1 || list_length(query->rtable) != 1)
+	if (list_length(query->cteList) != 1 || list_length(query->rtable) != 1 ||
+		query->hasAggs || query->hasWindowFuncs || query->hasTargetSRFs ||
+		query->hasSubLinks || query->groupClause != NIL ||
+		query->groupingSets != NIL || query->havingQual != NULL ||
+		query->distinctClause != NIL || query->sortClause != NIL ||
+		query->limitCount != NULL || query->limitOffset != NULL ||
+		query->setOperations != NULL || query->jointree->quals != NULL)
 		return false;
+	foreach(lc, query->targetList)
+	{
+		Var		   *var = (Var *) ((TargetEntry *) lfirst(lc))->expr;
+
+		if (!IsA(var, Var) || var->varattno != ++column)
+			return false;
+	}
 	rte = linitial(query->rtable);
 	return ((CommonTableExpr *) linitial(query->cteList))->cterecursive &&
-		rte->rtekind == RTE_CTE && rte->ctelevelsup == 0;
+		rte->rtekind == RTE_CTE && rte->ctelevelsup == 0 &&
+		column == list_length(rte->coltypes);
 }
 
 static bool
