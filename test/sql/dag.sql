@@ -363,7 +363,7 @@ SELECT made('v2', 'SELECT id, a FROM v1');
 CREATE OR REPLACE VIEW via AS SELECT id, a FROM v2;
 SELECT pgtrickle.refresh_stream_table('v1');
 \set VERBOSITY terse
-CREATE OR REPLACE VIEW via AS SELECT id, a FROM n;
+CREATE OR REPLACE VIEW via AS SELECT id, a + 0 AS a FROM n;
 SELECT * FROM fresh('v1');
 SELECT * FROM fresh('v2');
 

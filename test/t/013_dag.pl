@@ -142,7 +142,8 @@ become_right('mended, it is right again');
 
 # ---- a restart
 $node->safe_psql('postgres', 'UPDATE t SET v = v - 1');
-$node->restart('immediate');
+$node->stop('immediate');
+$node->start;
 become_right('all are right after a crash');
 $node->safe_psql('postgres', 'UPDATE t SET v = v - 1 WHERE k = 1');
 become_right('and after a change');
