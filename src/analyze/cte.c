@@ -66,6 +66,7 @@ recursive_query(CommonTableExpr *cte)
 	Query	   *query = makeNode(Query);
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
 	RangeTblRef *ref = makeNode(RangeTblRef);
+	CommonTableExpr *copy = copyObject(cte);
 	int			column = 0;
 	ListCell   *ln,
 			   *lt,
@@ -83,7 +84,9 @@ recursive_query(CommonTableExpr *cte)
 	query->commandType = CMD_SELECT;
 	query->canSetTag = true;
 	query->hasRecursive = true;
-	query->cteList = list_make1(copyObject(cte));
+	/* it is one level deeper now: what is beyond the level that it was of */
+	IncrementVarSublevelsUp(copy->ctequery, 1, 2);
+	query->cteList = list_make1(copy);
 	query->rtable = list_make1(rte);
 	query->jointree = makeFromExpr(list_make1(ref), NULL);
 	forfour(ln, cte->ctecolnames, lt, cte->ctecoltypes, lm, cte->ctecoltypmods,
