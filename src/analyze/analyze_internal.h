@@ -174,6 +174,17 @@ typedef struct LateralJoin
 extern Stage *lateral_join_stage(Analysis *an, Query *query,
 								 const LateralJoin *join);
 
+/* The making of a block that is linear in L; see subquery.c. */
+typedef struct Subqueries
+{
+	Analysis   *an;
+	From	   *from;
+	int			nrte;			/* range table entries of the level */
+	Columns		left;			/* L's columns, as entry nrte + 1 */
+	List	   *inputs;			/* of StageInput: the R's */
+	int			level;			/* run time: levels between here and L */
+} Subqueries;
+
 /* ---- subquery.c ---- */
 /* A level with subqueries in its expressions, or LATERAL ones in FROM. */
 extern List *normalize_subqueries(From *from, List *quals, List *targets);
@@ -189,6 +200,7 @@ extern Stage *left_lateral_stage(From *from, Node *jointree, List *rtindexes,
  */
 extern Query *part_subquery(Query *query, List **outer_quals);
 extern bool has_outer_references(Query *query);
+extern bool expr_has_outer_references(Node *expr);
 /* Does the query always have exactly one row, whoever reads it? */
 extern bool query_is_single_row(Query *query);
 /* Take scalar subqueries that have exactly one row into FROM. */
@@ -201,6 +213,10 @@ extern bool operator_prints_safely(Oid opno);
 /* ---- printable.c ---- */
 /* What keeps a query from being printed as what it is, or NULL. */
 extern const char *unprintable_reason(Query *query);
+
+/* ---- group_lookup.c ---- */
+/* Turn aggregates that are looked up by equality into a join with groups. */
+extern void join_group_lookups(Subqueries *sub, Query *block);
 
 /* ---- opaque.c ---- */
 /*
