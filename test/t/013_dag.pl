@@ -156,6 +156,8 @@ my @benign = (
 	qr/canceling statement due to lock timeout/,
 	qr/savepoint "s" does not exist/,
 	qr/because other stream tables read it/,
+	# one that reads it was created while we looked
+	qr/because other objects depend on it/,
 	qr/duplicate key value violates unique constraint "t_pkey"/,
 	# somebody dropped or suspended it meanwhile
 	qr/does not exist/,
