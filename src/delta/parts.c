@@ -167,10 +167,15 @@ void
 parts_run_delta(DeltaRun *run, Snapshot snapshot)
 {
 	int			input = list_length(run->program->sources);
-	ListCell   *lc;
+	ListCell   *ls,
+			   *lp;
 
-	foreach(lc, run->program->parts)
-		run_part(run, lfirst(lc), input++, snapshot);
+	forboth(ls, run->program->stored, lp, run->program->parts)
+	{
+		if (run->changed & stage_reads(run->program, lfirst(ls)))
+			run_part(run, lfirst(lp), input, snapshot);
+		input++;
+	}
 }
 
 void
