@@ -246,6 +246,9 @@ extern int	expression_scale(Node *expr);
  */
 extern Stage *tree_reevaluated(const QueryTree *tree);
 
+/* The expression below binary-coercible conversions. */
+extern Node *strip_relabel(Node *node);
+
 /* Can every value of the type be in a btree index? */
 extern bool type_fits_index(Oid type, int32 typmod);
 

@@ -155,7 +155,6 @@ extern bool equality_sides(Node *qual, Node **left, Node **right);
 /* Add the pair "left op right", whose operands were swapped if so. */
 extern void input_add_pair(StageInput *input, const OpExpr *op, bool swapped,
 						   int left, int right);
-extern Node *strip_relabel(Node *node);
 
 /* ---- lateral_join.c ---- */
 /* L LEFT JOIN R ON quals, where R or quals look at each row of L. */
@@ -213,6 +212,14 @@ extern bool operator_prints_safely(Oid opno);
 /* ---- printable.c ---- */
 /* What keeps a query from being printed as what it is, or NULL. */
 extern const char *unprintable_reason(Query *query);
+
+/* ---- subquery.c, for the making of blocks ---- */
+/* The input that an entry reads, or NULL. */
+extern StageInput *input_of_rte(Subqueries *sub, const RangeTblEntry *rte);
+/* Is it one aggregation of all rows, and nothing after that? */
+extern bool aggregates_all(const Query *query);
+/* Does it do nothing with its rows but select columns? */
+extern bool selects_only(const Query *query);
 
 /* ---- group_lookup.c ---- */
 /* Turn aggregates that are looked up by equality into a join with groups. */

@@ -106,29 +106,14 @@ lookup_columns(Query *query, List **inner, List **tests)
 	return *inner != NIL;
 }
 
-static StageInput *
-input_of(Subqueries *sub, const RangeTblEntry *rte)
-{
-	ListCell   *lc;
-
-	foreach(lc, sub->inputs)
-		if (((StageInput *) lfirst(lc))->stage == stage_of_rte(sub->an, rte))
-			return lfirst(lc);
-	return NULL;
-}
-
 static bool
 is_lookup(Subqueries *sub, const SubLink *link)
 {
 	Query	   *query = castNode(Query, link->subselect);
 
-	return link->subLinkType == EXPR_SUBLINK && query->hasAggs &&
-		query->setOperations == NULL && query->groupClause == NIL &&
-		query->groupingSets == NIL && query->havingQual == NULL &&
-		query->limitCount == NULL && query->limitOffset == NULL &&
-		query->distinctClause == NIL && !query->hasWindowFuncs &&
-		!query->hasTargetSRFs && list_length(query->rtable) == 1 &&
-		input_of(sub, linitial(query->rtable)) != NULL &&
+	return link->subLinkType == EXPR_SUBLINK && aggregates_all(query) &&
+		query->distinctClause == NIL && list_length(query->rtable) == 1 &&
+		input_of_rte(sub, linitial(query->rtable)) != NULL &&
 		list_length(visible_targets(query)) == 1 &&
 		!checkExprHasSubLink((Node *) query->targetList) &&
 		!expr_has_outer_references((Node *) query->targetList);
@@ -166,26 +151,6 @@ groups_query(Query *query, List *inner)
 	return groups;
 }
 
-/* Columns of a range table entry of the block, as a join's list wants them. */
-static void
-append_join_columns(RangeTblEntry *join, List *vars, bool left)
-{
-	int			column = 0;
-	ListCell   *lc;
-
-	foreach(lc, vars)
-	{
-		join->joinaliasvars = lappend(join->joinaliasvars, copyObject(lfirst(lc)));
-		join->eref->colnames = lappend(join->eref->colnames,
-									   makeString(psprintf("j%d", list_length(join->eref->colnames) + 1)));
-		column++;
-		if (left)
-			join->joinleftcols = lappend_int(join->joinleftcols, column);
-		else
-			join->joinrightcols = lappend_int(join->joinrightcols, column);
-	}
-}
-
 /*
  * Join the groups to all that FROM has so far.  The block's entries are
  * numbered from nrte + 1 on, and L's is not in the list yet.
@@ -194,7 +159,6 @@ static int
 join_groups(Subqueries *sub, Query *block, Query *groups, List *tests)
 {
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
-	RangeTblEntry *joined = makeNode(RangeTblEntry);
 	RangeTblRef *ref = makeNode(RangeTblRef);
 	JoinExpr   *join = makeNode(JoinExpr);
 	List	   *names = NIL;
@@ -234,11 +198,9 @@ join_groups(Subqueries *sub, Query *block, Query *groups, List *tests)
 		quals = lappend(quals, op);
 	}
 
-	joined->rtekind = RTE_JOIN;
-	joined->jointype = JOIN_LEFT;
-	joined->eref = makeAlias("unnamed_join", NIL);
-	append_join_columns(joined, columns, false);
-	block->rtable = lappend(block->rtable, joined);
+	/* a copy: renumbering must not meet a column twice */
+	block->rtable = lappend(block->rtable,
+							join_rte(JOIN_LEFT, NIL, copyObject(columns)));
 	join->jointype = JOIN_LEFT;
 	join->larg = linitial(block->jointree->fromlist);
 	join->rarg = (Node *) ref;
@@ -301,7 +263,7 @@ lookup_mutator(Node *node, LookupWalk *walk)
 			return copyObject(node);
 		groups = groups_query(query, inner);
 		rtindex = join_groups(walk->sub, walk->block, groups, tests);
-		input_of(walk->sub, linitial(query->rtable))->grouped = true;
+		input_of_rte(walk->sub, linitial(query->rtable))->grouped = true;
 		value = makeVarFromTargetEntry(rtindex, llast(groups->targetList));
 		return looked_up(makeVarFromTargetEntry(rtindex, linitial(groups->targetList)),
 						 value, none);

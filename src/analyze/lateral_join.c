@@ -139,11 +139,7 @@ takes_condition(Query *query)
 {
 	List	   *outer_quals;
 
-	if (query->hasAggs || query->hasWindowFuncs || query->hasTargetSRFs ||
-		query->groupClause != NIL || query->groupingSets != NIL ||
-		query->havingQual != NULL || query->distinctClause != NIL ||
-		query->limitCount != NULL || query->limitOffset != NULL ||
-		checkExprHasSubLink((Node *) query->targetList))
+	if (!selects_only(query) || checkExprHasSubLink((Node *) query->targetList))
 		return false;
 	return part_subquery(query, &outer_quals) != NULL;
 }

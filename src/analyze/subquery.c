@@ -31,18 +31,13 @@
 #include "access/htup_details.h"
 #include "analyze/analyze_internal.h"
 #include "catalog/pg_attribute.h"
-#include "catalog/pg_namespace.h"
-#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
-#include "parser/parse_oper.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
-#include "utils/typcache.h"
 
 static bool localize_walker(Node *node, Subqueries *sub);
 static void find_in_pairs(Subqueries *sub, SubLink *link, bool positive);
@@ -91,14 +86,19 @@ expr_has_outer_references(Node *expr)
 /* ---- scalar subqueries into FROM ---- */
 
 bool
-query_is_single_row(Query *query)
+aggregates_all(const Query *query)
 {
 	return query->commandType == CMD_SELECT && query->hasAggs &&
 		query->groupClause == NIL && query->groupingSets == NIL &&
 		query->havingQual == NULL && query->setOperations == NULL &&
 		query->limitCount == NULL && query->limitOffset == NULL &&
-		!query->hasTargetSRFs && !query->hasWindowFuncs &&
-		!has_outer_references(query);
+		!query->hasTargetSRFs && !query->hasWindowFuncs;
+}
+
+bool
+query_is_single_row(Query *query)
+{
+	return aggregates_all(query) && !has_outer_references(query);
 }
 
 static int
@@ -461,22 +461,32 @@ left_is_not_null(Subqueries *sub, Node *expr)
 	return false;
 }
 
+bool
+selects_only(const Query *query)
+{
+	return !query->hasAggs && !query->hasWindowFuncs && !query->hasTargetSRFs &&
+		query->groupClause == NIL && query->groupingSets == NIL &&
+		query->havingQual == NULL && query->distinctClause == NIL &&
+		query->limitCount == NULL && query->limitOffset == NULL;
+}
+
+StageInput *
+input_of_rte(Subqueries *sub, const RangeTblEntry *rte)
+{
+	ListCell   *lc;
+
+	foreach(lc, sub->inputs)
+		if (((StageInput *) lfirst(lc))->stage == stage_of_rte(sub->an, rte))
+			return lfirst(lc);
+	return NULL;
+}
+
 /* The input that a subquery merely selects from, or NULL. */
 static StageInput *
 plain_input(Subqueries *sub, Query *query)
 {
-	ListCell   *lc;
-
-	if (list_length(query->rtable) != 1 || query->hasAggs || query->hasWindowFuncs ||
-		query->hasTargetSRFs || query->groupClause != NIL ||
-		query->distinctClause != NIL || query->limitCount != NULL ||
-		query->limitOffset != NULL)
-		return NULL;
-	foreach(lc, sub->inputs)
-		if (((StageInput *) lfirst(lc))->stage ==
-			stage_of_rte(sub->an, linitial(query->rtable)))
-			return lfirst(lc);
-	return NULL;
+	return list_length(query->rtable) == 1 && selects_only(query) ?
+		input_of_rte(sub, linitial(query->rtable)) : NULL;
 }
 
 /*

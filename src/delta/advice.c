@@ -182,7 +182,7 @@ factor_columns(const Branch *branch, int scan, List *targets)
 
 	foreach(lc, targets)
 	{
-		Var		   *var = (Var *) strip_relabels(list_nth(branch->targets,
+		Var		   *var = (Var *) strip_relabel(list_nth(branch->targets,
 														  lfirst_int(lc) - 1));
 
 		if (IsA(var, Var) && var->varno == scan && var->varattno > 0)

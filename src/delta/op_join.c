@@ -357,7 +357,7 @@ affected_restrictions(const DeltaProgram *program, const Branch *branch,
 
 	for (int key = 0; key < program->tree->nkeys; key++)
 	{
-		Var		   *var = (Var *) strip_relabels(list_nth(branch->targets, key));
+		Var		   *var = (Var *) strip_relabel(list_nth(branch->targets, key));
 		Restriction r = {
 			.opno = program->identity.eqops[key],
 			.collation = program->identity.collations[key]

@@ -92,7 +92,7 @@ name_var(Readable *r, const Var *var, const Branch *branch)
 	if (factor->function != NULL)
 		return named_var(r, var, factor->function->eref->aliasname,
 						 function_column(factor->function, var->varattno));
-	origin = (Var *) strip_relabels(column_origin(factor->stage, var->varattno,
+	origin = (Var *) strip_relabel(column_origin(factor->stage, var->varattno,
 												  &below));
 	if (origin != NULL && IsA(origin, Var))
 		return name_var(r, origin, below);

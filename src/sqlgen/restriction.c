@@ -145,14 +145,6 @@ restriction_follows(const Restriction *r, Oid equality, Oid collation)
 		 is_deterministic(r->collation));
 }
 
-Node *
-strip_relabels(Node *node)
-{
-	while (node != NULL && IsA(node, RelabelType))
-		node = (Node *) ((RelabelType *) node)->arg;
-	return node;
-}
-
 static List *
 add_equality(List *equalities, const Var *a, const Var *b, Oid opno,
 			 Oid collation)
@@ -186,8 +178,8 @@ branch_equalities(const Branch *branch)
 
 		if (!IsA(op, OpExpr) || list_length(op->args) != 2)
 			continue;
-		a = strip_relabels(linitial(op->args));
-		b = strip_relabels(lsecond(op->args));
+		a = strip_relabel(linitial(op->args));
+		b = strip_relabel(lsecond(op->args));
 		if (!IsA(a, Var) || !IsA(b, Var) ||
 			(!op_mergejoinable(op->opno, exprType(linitial(op->args))) &&
 			 !op_hashjoinable(op->opno, exprType(linitial(op->args)))))

@@ -66,6 +66,4 @@ extern bool restriction_follows(const Restriction *r, Oid equality, Oid collatio
 extern List *branch_equalities(const Branch *branch);
 
 extern char *plain_type_name(Oid type);
-extern Node *strip_relabels(Node *node);
-
 #endif							/* PGT_RESTRICTION_H */

@@ -145,7 +145,7 @@ place_restrictions(const Branch *branch, List *restrictions, List **pushed,
 	{
 		const Restriction *r = lfirst(lc);
 		Node	   *target = list_nth(branch->targets, r->column - 1);
-		Var		   *var = (Var *) strip_relabels(target);
+		Var		   *var = (Var *) strip_relabel(target);
 		bool		is_column = IsA(var, Var) && restriction_fits(r->opno, var->vartype);
 
 		if (is_column)
