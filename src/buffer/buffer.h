@@ -85,6 +85,14 @@ extern void buffer_writer_add(BufferWriter *writer, int w,
 extern void buffer_writer_marker(BufferWriter *writer);
 extern void buffer_writer_end(BufferWriter *writer);
 
+/* Write |w| rows of weight 1 or -1 instead of one of weight w. */
+#define WINDOW_UNIT_WEIGHTS	1
+/*
+ * The reader adds up equal rows itself, and takes rows that came and went as
+ * well: only neighbours need cancel.
+ */
+#define WINDOW_PASSING		2
+
 /* Does the window (since, snapshot] hold any row?  Writes nothing. */
 extern bool buffer_has_changes(Relation buffer, const SourceFrontier *since,
 							   Snapshot snapshot);
@@ -94,14 +102,13 @@ extern bool buffer_has_changes(Relation buffer, const SourceFrontier *since,
  *
  * desc: descriptor of the wanted rows, (w int4, column, column, ...);
  * attnums[i] is the source attribute behind desc column i + 2.
- * unit_weights: write |w| rows of weight 1 or -1 instead of one of weight w.
- * Rows whose weights cancel are left out, as far as memory allows: the rules
- * are exact without it.  Rows and store live in CurrentMemoryContext; the
- * store spills beyond work_mem.
+ * flags: of WINDOW_*.  Rows whose weights cancel are left out, as far as memory
+ * allows: the rules are exact without it.  Rows and store live in
+ * CurrentMemoryContext; the store spills beyond work_mem.
  */
 extern void buffer_read_window(Relation buffer, const SourceFrontier *since,
 							   Snapshot snapshot, TupleDesc desc,
-							   const AttrNumber *attnums, bool unit_weights,
+							   const AttrNumber *attnums, int flags,
 							   ChangeWindow *window);
 
 /*

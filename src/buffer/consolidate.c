@@ -304,6 +304,13 @@ consolidate_add(Consolidation *c, int w)
 		emit(c, c->values, c->isnull, w);
 }
 
+void
+consolidate_pass(Consolidation *c, int w)
+{
+	Assert(c->slot == NULL);
+	emit(c, c->values, c->isnull, w);
+}
+
 static void
 forget(Consolidation *c)
 {

@@ -37,6 +37,9 @@ extern void consolidate_meet(Consolidation *c);
 /* Take in the row that stands there w times, w <> 0. */
 extern void consolidate_add(Consolidation *c, int w);
 
+/* Write it as it is, netted with nothing; all rows of a window, or none. */
+extern void consolidate_pass(Consolidation *c, int w);
+
 /* Fill rows, nrows and has_negative, and forget the state. */
 extern void consolidate_end(Consolidation *c, ChangeWindow *window);
 

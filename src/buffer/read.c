@@ -9,6 +9,10 @@
  * subtransaction, that made the change, so S shows both or neither.  "New" is
  * frontier_is_new(), from the row's columns xid and part.
  *
+ * Whoever adds the rows up by himself is spared the netting: for him only the
+ * two images of an update that differ in none of the wanted columns are left
+ * out.
+ *
  * Most rows of a page that is read again are old.  They are told by these two
  * alone, which come first and are never null, hence at a fixed place.
  *
@@ -26,6 +30,7 @@
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/lsyscache.h"
 
 #include "buffer/buffer.h"
@@ -185,56 +190,157 @@ map_columns(Relation buffer, TupleDesc desc, const AttrNumber *attnums)
 	return map;
 }
 
+/* One reading of a window. */
+typedef struct WindowRead
+{
+	TupleDesc	desc;			/* of the rows that are wanted */
+	AttrNumber *map;
+	AttrNumber	last;			/* attribute of the buffer that is needed */
+	bool		passing;
+	Consolidation *c;
+	TupleTableSlot *row;
+	TupleTableSlot *waiting;	/* the row before, if it is not written yet */
+	int			waiting_w;		/* its weight, or 0 */
+} WindowRead;
+
+static void
+read_begin(WindowRead *read, Relation buffer, TupleDesc desc,
+		   const AttrNumber *attnums, int flags)
+{
+	read->desc = desc;
+	read->map = map_columns(buffer, desc, attnums);
+	read->last = BUFFER_FIXED_ATTRS;
+	for (int i = 1; i < desc->natts; i++)
+		read->last = Max(read->last, read->map[i]);
+	read->passing = (flags & WINDOW_PASSING) != 0;
+	read->c = consolidate_begin(desc, (flags & WINDOW_UNIT_WEIGHTS) != 0);
+	read->row = MakeSingleTupleTableSlot(RelationGetDescr(buffer),
+										 &TTSOpsBufferHeapTuple);
+	read->waiting = MakeSingleTupleTableSlot(RelationGetDescr(buffer),
+											 &TTSOpsBufferHeapTuple);
+	read->waiting_w = 0;
+}
+
+static void
+read_end(WindowRead *read)
+{
+	ExecDropSingleTupleTableSlot(read->row);
+	ExecDropSingleTupleTableSlot(read->waiting);
+	pfree(read->map);
+}
+
+static void
+write_row(WindowRead *read, TupleTableSlot *slot, int w)
+{
+	Datum	   *values = consolidate_values(read->c);
+	bool	   *isnull = consolidate_isnull(read->c);
+
+	for (int i = 1; i < read->desc->natts; i++)
+	{
+		values[i] = slot->tts_values[read->map[i] - 1];
+		isnull[i] = slot->tts_isnull[read->map[i] - 1];
+	}
+	if (read->passing)
+		consolidate_pass(read->c, w);
+	else
+		consolidate_add(read->c, w);
+}
+
+/* Are the row and the one that waits equal, as stored, where they are wanted? */
+static bool
+same_image(const WindowRead *read)
+{
+	for (int i = 1; i < read->desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(read->desc, i);
+		int			n = read->map[i] - 1;
+
+		if (read->row->tts_isnull[n] != read->waiting->tts_isnull[n])
+			return false;
+		if (!read->row->tts_isnull[n] &&
+			!datum_image_eq(read->row->tts_values[n], read->waiting->tts_values[n],
+							att->attbyval, att->attlen))
+			return false;
+	}
+	return true;
+}
+
+static void
+write_waiting(WindowRead *read)
+{
+	if (read->waiting_w != 0)
+		write_row(read, read->waiting, read->waiting_w);
+	read->waiting_w = 0;
+}
+
+/*
+ * Capture writes the two images of an update one after the other.  If the
+ * columns that are wanted of them are equal, it changed others.
+ */
+static void
+pass_row(WindowRead *read, int w)
+{
+	TupleTableSlot *slot = read->row;
+
+	if (read->waiting_w == -w && same_image(read))
+	{
+		read->waiting_w = 0;
+		return;
+	}
+	write_waiting(read);
+	read->row = read->waiting;
+	read->waiting = slot;
+	read->waiting_w = w;
+}
+
+/* Returns false at a marker. */
+static bool
+take_row(WindowRead *read, HeapTuple tuple, Buffer buf)
+{
+	int			w;
+
+	ExecStoreBufferHeapTuple(tuple, read->row, buf);
+	slot_getsomeattrs(read->row, read->last);
+	w = DatumGetInt16(read->row->tts_values[BUFFER_ATTR_W - 1]);
+	if (w == 0)
+		return false;
+	if (read->passing)
+		pass_row(read, w);
+	else
+		write_row(read, read->row, w);
+	return true;
+}
+
 void
 buffer_read_window(Relation buffer, const SourceFrontier *since, Snapshot snapshot,
-				   TupleDesc desc, const AttrNumber *attnums, bool unit_weights,
+				   TupleDesc desc, const AttrNumber *attnums, int flags,
 				   ChangeWindow *window)
 {
-	AttrNumber *map = map_columns(buffer, desc, attnums);
-	AttrNumber	last = BUFFER_FIXED_ATTRS;
-	Consolidation *c = consolidate_begin(desc, unit_weights);
-	Datum	   *values = consolidate_values(c);
-	bool	   *isnull = consolidate_isnull(c);
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(buffer),
-													&TTSOpsBufferHeapTuple);
+	WindowRead	read;
 	TableScanDesc scan = buffer_scan_begin(buffer, since, snapshot);
 	HeapTuple	tuple;
 
 	memset(window, 0, sizeof(ChangeWindow));
-	for (int i = 1; i < desc->natts; i++)
-		last = Max(last, map[i]);
-
-	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	read_begin(&read, buffer, desc, attnums, flags);
+	while (!window->has_marker &&
+		   (tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
 	{
-		int			w;
-
 		if (!buffer_tuple_is_new(tuple, since))
 			continue;
 		window->nchanges++;
-		ExecStoreBufferHeapTuple(tuple, slot, ((HeapScanDesc) scan)->rs_cbuf);
-		slot_getsomeattrs(slot, last);
-		w = DatumGetInt16(slot->tts_values[BUFFER_ATTR_W - 1]);
-		if (w == 0)
-		{
-			window->has_marker = true;
-			break;
-		}
-		for (int i = 1; i < desc->natts; i++)
-		{
-			values[i] = slot->tts_values[map[i] - 1];
-			isnull[i] = slot->tts_isnull[map[i] - 1];
-		}
-		consolidate_add(c, w);
+		window->has_marker = !take_row(&read, tuple, ((HeapScanDesc) scan)->rs_cbuf);
 	}
-	ExecDropSingleTupleTableSlot(slot);
 	table_endscan(scan);
 
 	/* The window is not a difference then. */
 	if (window->has_marker)
-		consolidate_discard(c);
+		consolidate_discard(read.c);
 	else
-		consolidate_end(c, window);
+	{
+		write_waiting(&read);
+		consolidate_end(read.c, window);
+	}
+	read_end(&read);
 	if (window->nchanges == 0)
 		floor_nothing_new(buffer, since, snapshot);
-	pfree(map);
 }

@@ -29,6 +29,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "rewrite/rewriteSupport.h"
@@ -770,10 +771,71 @@ program_identity(const DeltaProgram *program)
 	return &program->identity;
 }
 
-bool
-program_needs_unit_weights(const DeltaProgram *program)
+/* Is the change of each state a sum over any rows, which cannot overflow? */
+static bool
+states_are_sums(const DeltaProgram *program)
 {
-	return program->unit_weights;
+	for (int i = 0; i < program->nstates; i++)
+		switch (program->states[i].kind)
+		{
+			case STATE_ROWS:
+			case STATE_NONNULL:
+			case STATE_TRUE:
+			case STATE_SCALES:
+				break;
+			case STATE_SUM:
+				if (program->states[i].type != INT8OID &&
+					program->states[i].type != NUMERICOID)
+					return false;
+				break;
+			default:
+				return false;
+		}
+	return true;
+}
+
+/*
+ * Does a branch read one table and nothing else, by expressions that cannot
+ * raise an error?  A row that came and went within the window may be one that
+ * no state of the table ever showed to the query.
+ */
+static bool
+takes_any_row(const Branch *branch)
+{
+	return list_length(branch->factors) == 1 &&
+		((Factor *) linitial(branch->factors))->function == NULL &&
+		!contain_leaked_vars((Node *) branch->quals) &&
+		!contain_leaked_vars((Node *) branch->targets);
+}
+
+/*
+ * Is each row of a window met once, by what adds up?  Then rows that cancel may
+ * as well cancel there: apply nets images, and an aggregate sums by group.
+ */
+static bool
+adds_up(const DeltaProgram *program)
+{
+	ListCell   *lc;
+
+	if (program->tree->stages != NIL || program->stored != NIL ||
+		!states_are_sums(program))
+		return false;
+	foreach(lc, program->tree->branches)
+		if (!takes_any_row(lfirst(lc)))
+			return false;
+	return true;
+}
+
+int
+program_window_flags(const DeltaProgram *program)
+{
+	int			flags = 0;
+
+	if (program->unit_weights)
+		flags |= WINDOW_UNIT_WEIGHTS;
+	if (program->reason == NULL && adds_up(program))
+		flags |= WINDOW_PASSING;
+	return flags;
 }
 
 List *

@@ -118,7 +118,8 @@ extern void program_free(DeltaProgram *program);
 /* Descriptor and source columns of the windows of source i. */
 extern TupleDesc program_window_desc(const DeltaProgram *program, int source,
 									 const AttrNumber **attnums);
-extern bool program_needs_unit_weights(const DeltaProgram *program);
+/* How its windows are to be read: WINDOW_* of buffer.h. */
+extern int	program_window_flags(const DeltaProgram *program);
 
 /*
  * Compute the whole result and apply its difference from the stored rows; fill

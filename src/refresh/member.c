@@ -326,7 +326,7 @@ read_windows(Refresh *r)
 		TupleDesc	desc = program_window_desc(r->program, i, &attnums);
 
 		buffer_read_window(r->buffers[i], source_frontier(r, i), r->snapshot,
-						   desc, attnums, program_needs_unit_weights(r->program),
+						   desc, attnums, program_window_flags(r->program),
 						   &r->windows[i]);
 		r->outcome.changes += r->windows[i].nchanges;
 		if (r->windows[i].has_marker)
