@@ -228,8 +228,11 @@ batch_add(ApplyState *state, TupleTableSlot *row)
 	{
 		MemoryContext save = MemoryContextSwitchTo(state->context);
 
+		/* A copy is not reference-counted, which would cost for each slot. */
+		if (batch->desc == NULL)
+			batch->desc = CreateTupleDescCopy(state->desc);
 		batch->slots[batch->nslots++] =
-			MakeSingleTupleTableSlot(state->desc, table_slot_callbacks(state->st));
+			MakeSingleTupleTableSlot(batch->desc, table_slot_callbacks(state->st));
 		MemoryContextSwitchTo(save);
 	}
 	batch->bytes += heap_compute_data_size(state->desc, row->tts_values,

@@ -82,6 +82,7 @@ extern void fetch_end(ApplyHeap *heap);
 
 typedef struct InsertBatch
 {
+	TupleDesc	desc;			/* of the slots */
 	TupleTableSlot *slots[INSERT_BATCH_ROWS];
 	int			nslots;			/* made so far */
 	int			nrows;
