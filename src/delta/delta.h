@@ -25,7 +25,7 @@ typedef uint64 SourceMask;
 #define MAX_SOURCES 64
 
 /* Delta rows in one refresh beyond which plans are made for their number. */
-#define BULK_ROWS 2000
+#define BULK_ROWS 500
 
 typedef enum StateKind
 {
@@ -58,6 +58,10 @@ typedef enum PlanKind
 	PLAN_RECOMPUTE,				/* nulls: group keys that are NULL */
 	PLAN_FULL,
 	PLAN_REEVALUATE,			/* the result now of a query without a key */
+	/* steps to the delta of a join, see join_steps.c */
+	PLAN_JOIN_NARROW,			/* step: a factor */
+	PLAN_JOIN_CHANGES,			/* step: a group */
+	PLAN_JOIN_STEP,
 	/* steps of the rule for slices, see slice_sql.c */
 	PLAN_SLICE_KEYS,
 	PLAN_SLICE_LEFT,
@@ -77,6 +81,8 @@ typedef struct StatementKey
 	uint64		mask;			/* what has changed: of the program's inputs for
 								 * PLAN_DELTA, of the stage's own for slices */
 	uint64		nulls;			/* keys that are NULL in some row */
+	uint64		order;			/* of the factors of a join that is taken in
+								 * steps, see join_steps.c; else 0 */
 	uint64		sizes;			/* how large the deltas are, roughly, if a plan
 								 * for large ones is kept; else 0 */
 } StatementKey;
@@ -86,6 +92,8 @@ typedef struct Statement
 	StatementKey key;
 	int64		rows;			/* delta rows that it reads */
 	uint64		sizes;			/* of the deltas, or 0 if its plan is not kept */
+	bool		bulk;			/* plan it for the rows that there are, however
+								 * few */
 	int64		elements;		/* of its parameters, which are arrays */
 	int			nparams;
 	Oid		   *types;
@@ -153,6 +161,7 @@ typedef struct DeltaRun
 	MemoryContext context;		/* freed at the end of the run */
 	ChangeWindow *deltas;		/* per input */
 	SourceMask	changed;		/* whose delta is not empty */
+	List	   *joins;			/* relations that steps to a join have made */
 } DeltaRun;
 
 /* ---- op_join.c ---- */
@@ -167,6 +176,12 @@ extern SourceMask branches_inputs(const DeltaProgram *program, List *branches);
 extern void branches_delta_sql(const DeltaProgram *program, List *branches,
 							   SourceMask changed, StringInfo out);
 /*
+ * Append one term: some factors of a branch in their new state, the others
+ * replaced by the relations of deltas[], columns w, c1, c2, ...
+ */
+extern void branch_term_sql(const Branch *branch, const char *const *deltas,
+							int sign, StringInfo out);
+/*
  * Append the core's new state, columns c1, c2, ...; if restricted, only rows
  * whose group keys are among the affected ones, with a column ord in front and
  * the keys as the affected relation has them.  null_keys: bit i is set if key
@@ -175,14 +190,33 @@ extern void branches_delta_sql(const DeltaProgram *program, List *branches,
 extern void core_state_sql(const DeltaProgram *program, bool restricted,
 						   uint64 null_keys, StringInfo out);
 
+/* ---- join_steps.c ---- */
+
+/*
+ * If the join that the statement is about is better taken in steps, take all
+ * but the last and make the statement that one.  Returns false if the delta
+ * turned out to be empty, so that there is nothing to run.  Relations that the
+ * statement reads are there until join_steps_end().
+ */
+extern bool join_steps_begin(DeltaRun *run, List *branches, Statement *statement);
+extern void join_steps_end(DeltaRun *run);
+extern void join_steps_sql(const DeltaProgram *program, List *branches,
+						   const StatementKey *key, StringInfo out);
+
+/*
+ * Conditions of a branch on one of its factors alone, also those that a
+ * condition on several implies.
+ */
+extern List *factor_quals(const Branch *branch, int factor);
+
 /* ---- term_keys.c ---- */
 
 /*
  * Restrictions of a stage that is a factor of a term, by the deltas in it:
- * deltas[i] is the input whose delta stands for factor i + 1, or -1.
+ * deltas[i] is the relation that stands for factor i + 1, or NULL.
  */
 extern List *term_restrictions(const Branch *branch, List *equalities,
-							   const int *deltas, int scan);
+							   const char *const *deltas, int scan);
 
 /* ---- stages.c ---- */
 
@@ -193,6 +227,8 @@ extern DeltaRun *run_begin_part(DeltaProgram *part, const DeltaRun *whole);
 /* From now on the delta of an input can be read, if there is one. */
 extern void run_publish(DeltaRun *run, int input);
 extern void run_end(DeltaRun *run);
+/* Takes rows c1, c2, ..., w into the Consolidation arg. */
+extern void receive_weighted(TupleTableSlot *slot, void *arg);
 /* Compute and register the delta of every stage. */
 extern void run_stages(DeltaRun *run);
 extern int64 run_rows(const DeltaRun *run, SourceMask inputs);
@@ -224,6 +260,8 @@ extern void run_top(DeltaRun *run, Relation rel, Snapshot snapshot,
 
 /* Layout, states and windows of a program whose tree and identity are known. */
 extern void program_lay_out(DeltaProgram *program);
+/* (w, columns) of a stage */
+extern TupleDesc window_descriptor(const Stage *stage);
 
 /* ---- op_slice.c ---- */
 
@@ -273,8 +311,8 @@ extern int	scale_of_units(Numeric units);
 
 /* ---- op_agg.c ---- */
 extern void aggregate_plan_states(DeltaProgram *program);
-extern void aggregate_delta_sql(const DeltaProgram *program, SourceMask changed,
-								StringInfo out);
+extern void aggregate_delta_sql(const DeltaProgram *program,
+								const StatementKey *key, StringInfo out);
 extern void aggregate_state_sql(const DeltaProgram *program, bool restricted,
 								uint64 null_keys, StringInfo out);
 
@@ -287,6 +325,11 @@ extern void aggregate_run_full(DeltaProgram *program, Relation st,
 
 /* ---- run.c ---- */
 
+/* Are so many rows worth a plan of their own? */
+extern bool is_bulk(int64 rows);
+/* Append the delta of the branches that the key is about. */
+extern void delta_sql(const DeltaProgram *program, List *branches,
+					  const StatementKey *key, StringInfo out);
 /* The text of a statement. */
 extern void program_statement_sql(const DeltaProgram *program,
 								  const StatementKey *key, StringInfo out);

@@ -186,6 +186,12 @@ run_top(DeltaRun *run, Relation rel, Snapshot snapshot, ApplyObserver observer,
 		return;
 	statement.rows = run_rows(run, statement.key.mask);
 	statement.sizes = run_sizes(run, statement.key.mask);
+	if (reevaluated == NULL &&
+		!join_steps_begin(run, program->tree->branches, &statement))
+	{
+		join_steps_end(run);
+		return;
+	}
 	program->relid = RelationGetRelid(rel);
 	apply = apply_begin(rel, &program->identity, snapshot);
 	if (observer != NULL)
@@ -200,6 +206,7 @@ run_top(DeltaRun *run, Relation rel, Snapshot snapshot, ApplyObserver observer,
 		apply_images_done(apply);
 	}
 	apply_end(apply, counts);
+	join_steps_end(run);
 }
 
 void

@@ -258,7 +258,7 @@ append_group_by(int first, int nkeys, StringInfo out)
 
 /* keys, change of n, changes of the other states */
 void
-aggregate_delta_sql(const DeltaProgram *program, SourceMask changed,
+aggregate_delta_sql(const DeltaProgram *program, const StatementKey *key,
 					StringInfo out)
 {
 	int			nkeys = program->tree->nkeys;
@@ -268,7 +268,7 @@ aggregate_delta_sql(const DeltaProgram *program, SourceMask changed,
 	for (int i = 0; i < program->nstates; i++)
 		append_state_delta(program, &program->states[i], out);
 	appendStringInfoString(out, "\n FROM (");
-	branches_delta_sql(program, program->tree->branches, changed, out);
+	delta_sql(program, program->tree->branches, key, out);
 	appendStringInfoString(out, ") d");
 	append_group_by(1, nkeys, out);
 }

@@ -25,6 +25,8 @@
  *	dJ = sum over i in C of
  *			pi sigma (x_{j < i} R_j  x  dR_i  x  x_{j > i} (R_j - dR_j))
  *
+ * After a large change join_steps.c computes the same in steps.
+ *
  * Single terms hold pairs of rows that never existed together; they cancel in
  * the sum only.  So nobody may look at a term's rows before all terms are in,
  * and an expression may fail on such a pair although the query never would.
@@ -100,12 +102,12 @@ typedef struct TermContext
 	const Branch *branch;
 	List	   *expressions;	/* to print expressions of the branch */
 	List	   *equalities;
-	int		   *inputs;			/* per factor, or -1 */
+	const char *const *deltas;	/* per factor, the relation of its delta, or NULL */
 } TermContext;
 
 static void
-append_old_stage(const Stage *stage, int input, int scan, List *restrictions,
-				 StringInfo out)
+append_old_stage(const Stage *stage, const char *delta, int scan,
+				 List *restrictions, StringInfo out)
 {
 	int			ncolumns = list_length(stage->columns);
 
@@ -115,7 +117,7 @@ append_old_stage(const Stage *stage, int input, int scan, List *restrictions,
 	stage_state_sql(stage, restrictions, out);
 	appendStringInfoString(out, ") q UNION ALL SELECT -w");
 	sqlgen_columns(out, ncolumns, ", ");
-	appendStringInfo(out, " FROM " SQLGEN_DELTA_NAME ") s%d", input + 1, scan);
+	appendStringInfo(out, " FROM %s) s%d", delta, scan);
 }
 
 static void
@@ -124,30 +126,31 @@ append_factor(const TermContext *term, int scan, const FactorState *states,
 {
 	const Branch *branch = term->branch;
 	const Factor *factor = list_nth(branch->factors, scan - 1);
-	int			input = term->inputs[scan - 1];
+	const char *delta = term->deltas[scan - 1];
 	List	   *restrictions = NIL;
 
 	if (states[scan - 1] == FACTOR_DELTA)
 	{
-		sqlgen_delta(out, input + 1, scan);
+		appendStringInfo(out, "%s s%d", delta, scan);
 		return;
 	}
 	if (factor->stage != NULL)
 	{
 		int			nfactors = list_length(branch->factors);
-		int		   *deltas = palloc(sizeof(int) * nfactors);
+		const char **deltas = palloc0(sizeof(char *) * nfactors);
 
 		for (int i = 0; i < nfactors; i++)
-			deltas[i] = states[i] == FACTOR_DELTA ? term->inputs[i] : -1;
+			if (states[i] == FACTOR_DELTA)
+				deltas[i] = term->deltas[i];
 		restrictions = term_restrictions(branch, term->equalities, deltas, scan);
 	}
 	if (states[scan - 1] == FACTOR_NEW)
 		factor_state_sql(branch, scan, restrictions, out);
 	else if (factor->stage != NULL)
-		append_old_stage(factor->stage, input, scan, restrictions, out);
+		append_old_stage(factor->stage, delta, scan, restrictions, out);
 	else
 		sqlgen_old_table(out, factor->relid, sqlgen_used_columns(branch, scan),
-						 input + 1, scan);
+						 delta, scan);
 }
 
 static void
@@ -248,6 +251,25 @@ append_telescope(const TermContext *term, const int *changed, int nchanged,
 	}
 }
 
+void
+branch_term_sql(const Branch *branch, const char *const *deltas, int sign,
+				StringInfo out)
+{
+	int			nfactors = list_length(branch->factors);
+	FactorState *states = palloc0(sizeof(FactorState) * (nfactors + 1));
+	TermContext term = {
+		.branch = branch,
+		.expressions = sqlgen_branch_context(branch, 0),
+		.equalities = branch_equalities(branch),
+		.deltas = deltas
+	};
+
+	for (int i = 0; i < nfactors; i++)
+		if (deltas[i] != NULL)
+			states[i] = FACTOR_DELTA;
+	append_term(&term, states, sign, out);
+}
+
 static void
 append_branch_delta(const DeltaProgram *program, const Branch *branch,
 					SourceMask mask, StringInfo out)
@@ -255,20 +277,22 @@ append_branch_delta(const DeltaProgram *program, const Branch *branch,
 	int			nfactors = list_length(branch->factors);
 	int		   *changed = palloc(sizeof(int) * (nfactors + 1));
 	int			nchanged = 0;
+	const char **deltas = palloc0(sizeof(char *) * (nfactors + 1));
 	TermContext term = {
 		.branch = branch,
 		.expressions = sqlgen_branch_context(branch, 0),
 		.equalities = branch_equalities(branch),
-		.inputs = palloc(sizeof(int) * (nfactors + 1))
+		.deltas = deltas
 	};
 
 	for (int i = 0; i < nfactors; i++)
 	{
 		int			input = factor_input(program, list_nth(branch->factors, i));
 
-		term.inputs[i] = input;
-		if (input >= 0 && (mask & INPUT_BIT(input)))
-			changed[nchanged++] = i;
+		if (input < 0 || (mask & INPUT_BIT(input)) == 0)
+			continue;
+		deltas[i] = psprintf(SQLGEN_DELTA_NAME, input + 1);
+		changed[nchanged++] = i;
 	}
 	if (nchanged <= MAX_INCLUSION_EXCLUSION)
 		append_inclusion_exclusion(&term, changed, nchanged, out);

@@ -513,9 +513,8 @@ describe_window(DeltaProgram *program, int i)
 	relation_close(rel, NoLock);
 }
 
-/* (w, columns) of a stage */
-static TupleDesc
-describe_stage(const Stage *stage)
+TupleDesc
+window_descriptor(const Stage *stage)
 {
 	TupleDesc	desc = CreateTemplateTupleDesc(list_length(stage->columns) + 1);
 	int			column = 1;
@@ -548,10 +547,10 @@ describe_inputs(DeltaProgram *program)
 		return;
 	foreach(lc, program->stored)
 		program->window_desc[stage_input_index(program, lfirst(lc))] =
-			describe_stage(lfirst(lc));
+			window_descriptor(lfirst(lc));
 	foreach(lc, program->tree->stages)
 		program->window_desc[stage_input_index(program, lfirst(lc))] =
-			describe_stage(lfirst(lc));
+			window_descriptor(lfirst(lc));
 }
 
 /*

@@ -26,7 +26,7 @@
 #define TINY_ROWS 10
 
 /* Plans for large deltas that one query keeps. */
-#define MAX_LARGE_PLANS 16
+#define MAX_LARGE_PLANS 64
 /* Array elements that comparing one after the other is still cheap for. */
 #define TINY_ELEMENTS 64
 
@@ -71,7 +71,7 @@ receive_nothing(DestReceiver *self)
 {
 }
 
-static bool
+bool
 is_bulk(int64 rows)
 {
 	if (pgt_debug_plan == DEBUG_PLAN_TINY)
@@ -82,7 +82,8 @@ is_bulk(int64 rows)
 static bool
 is_tiny(const Statement *statement)
 {
-	if (statement->key.kind == PLAN_FULL || is_bulk(statement->rows))
+	if (statement->key.kind == PLAN_FULL || statement->bulk ||
+		is_bulk(statement->rows))
 		return false;
 	return statement->elements <= TINY_ELEMENTS ||
 		pgt_debug_plan == DEBUG_PLAN_TINY;
@@ -155,22 +156,21 @@ show_row_counts(bool tiny)
 	}
 }
 
-static void
-top_delta_sql(const DeltaProgram *program, SourceMask changed, StringInfo out)
+void
+delta_sql(const DeltaProgram *program, List *branches, const StatementKey *key,
+		  StringInfo out)
 {
-	if (program->tree->aggregated)
-		aggregate_delta_sql(program, changed, out);
+	if (key->order != 0)
+		join_steps_sql(program, branches, key, out);
 	else
-		branches_delta_sql(program, program->tree->branches, changed, out);
+		branches_delta_sql(program, branches, key->mask, out);
 }
 
-static void
-stage_delta_sql(const DeltaProgram *program, const StatementKey *key,
-				StringInfo out)
+static List *
+statement_branches(const DeltaProgram *program, const StatementKey *key)
 {
-	const Stage *stage = program_stage(program, key->stage);
-
-	branches_delta_sql(program, stage->branches, key->mask, out);
+	return key->stage == 0 ? program->tree->branches :
+		program_stage(program, key->stage)->branches;
 }
 
 /*
@@ -190,10 +190,15 @@ program_statement_sql(const DeltaProgram *program, const StatementKey *key,
 	switch (key->kind)
 	{
 		case PLAN_DELTA:
-			if (key->stage == 0)
-				top_delta_sql(program, key->mask, out);
+			if (key->stage == 0 && program->tree->aggregated)
+				aggregate_delta_sql(program, key, out);
 			else
-				stage_delta_sql(program, key, out);
+				delta_sql(program, statement_branches(program, key), key, out);
+			break;
+		case PLAN_JOIN_NARROW:
+		case PLAN_JOIN_CHANGES:
+		case PLAN_JOIN_STEP:
+			join_steps_sql(program, statement_branches(program, key), key, out);
 			break;
 		case PLAN_RECOMPUTE:
 			aggregate_state_sql(program, program->tree->nkeys > 0, key->nulls, out);
@@ -274,7 +279,8 @@ static bool
 same_key(const StatementKey *a, const StatementKey *b)
 {
 	return a->kind == b->kind && a->stage == b->stage && a->step == b->step &&
-		a->mask == b->mask && a->nulls == b->nulls && a->sizes == b->sizes;
+		a->mask == b->mask && a->nulls == b->nulls && a->order == b->order &&
+		a->sizes == b->sizes;
 }
 
 /* Large deltas come in many sizes: of their plans only the last are kept. */

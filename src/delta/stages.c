@@ -192,7 +192,7 @@ run_end(DeltaRun *run)
 }
 
 /* A row of the delta of a sum: c1, c2, ..., w */
-static void
+void
 receive_weighted(TupleTableSlot *slot, void *arg)
 {
 	Consolidation *c = arg;
@@ -222,7 +222,9 @@ sum_run_delta(DeltaRun *run, const Stage *stage, SourceMask changed,
 		.desc = desc
 	};
 
-	program_execute(program, &statement, receive_weighted, c);
+	if (join_steps_begin(run, stage->branches, &statement))
+		program_execute(program, &statement, receive_weighted, c);
+	join_steps_end(run);
 	consolidate_end(c, window);
 }
 

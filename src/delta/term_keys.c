@@ -21,12 +21,12 @@
  */
 static const ColumnEquality *
 reach_delta(List *equalities, const ColumnEquality *first,
-			const ColumnEquality *e, const int *deltas, Bitmapset **visited)
+			const ColumnEquality *e, const char *const *deltas, Bitmapset **visited)
 {
 	int			i = -1;
 	ListCell   *lc;
 
-	if (deltas[e->other - 1] >= 0)
+	if (deltas[e->other - 1] != NULL)
 		return e;
 	foreach(lc, equalities)
 	{
@@ -50,8 +50,8 @@ reach_delta(List *equalities, const ColumnEquality *first,
 }
 
 List *
-term_restrictions(const Branch *branch, List *equalities, const int *deltas,
-				  int scan)
+term_restrictions(const Branch *branch, List *equalities,
+				  const char *const *deltas, int scan)
 {
 	const Factor *factor = list_nth(branch->factors, scan - 1);
 	Bitmapset  *restricted = NULL;
@@ -78,8 +78,7 @@ term_restrictions(const Branch *branch, List *equalities, const int *deltas,
 		r->opno = e->opno;
 		r->collation = e->collation;
 		r->set = restriction_values(e->opno, last->other_type, last->other_column,
-									psprintf(SQLGEN_DELTA_NAME,
-											 deltas[last->other - 1] + 1));
+									deltas[last->other - 1]);
 		result = lappend(result, r);
 		restricted = bms_add_member(restricted, e->column);
 	}

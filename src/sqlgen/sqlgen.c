@@ -241,14 +241,8 @@ sqlgen_function(StringInfo out, const Branch *branch, int scan)
 }
 
 void
-sqlgen_delta(StringInfo out, int input, int scan)
-{
-	appendStringInfo(out, SQLGEN_DELTA_NAME " s%d", input, scan);
-}
-
-void
 sqlgen_old_table(StringInfo out, Oid relid, const Bitmapset *columns,
-				 int input, int scan)
+				 const char *delta, int scan)
 {
 	int			attno = -1;
 
@@ -259,5 +253,5 @@ sqlgen_old_table(StringInfo out, Oid relid, const Bitmapset *columns,
 	appendStringInfo(out, " FROM %s UNION ALL SELECT -w", sqlgen_relation(relid));
 	while ((attno = bms_next_member(columns, attno)) >= 0)
 		appendStringInfo(out, ", c%d", attno);
-	appendStringInfo(out, " FROM " SQLGEN_DELTA_NAME ") s%d", input, scan);
+	appendStringInfo(out, " FROM %s) s%d", delta, scan);
 }

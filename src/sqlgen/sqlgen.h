@@ -63,12 +63,10 @@ extern Bitmapset *sqlgen_used_columns(const Branch *branch, int scan);
 /* (SELECT col AS c<attno>, ... FROM rel) s<scan> */
 extern void sqlgen_table(StringInfo out, Oid relid, const Bitmapset *columns,
 						 int scan);
-/* __pgt_d<input> s<scan> */
-extern void sqlgen_delta(StringInfo out, int input, int scan);
 /* LATERAL (SELECT ... FROM f(...)) s<scan>(c1, ...) */
 extern void sqlgen_function(StringInfo out, const Branch *branch, int scan);
 /* the table without its delta: rows of weight 1 and -w */
 extern void sqlgen_old_table(StringInfo out, Oid relid, const Bitmapset *columns,
-							 int input, int scan);
+							 const char *delta, int scan);
 
 #endif							/* PGT_SQLGEN_H */
