@@ -44,7 +44,9 @@ static const struct
 	{"standard_conforming_strings", "on"},
 	{"row_security", "on"},
 	{"jit", "off"},
-	{"random_page_cost", "1.1"},
+	/* what changes touch has mostly just been used */
+	{"random_page_cost", "0.25"},
+	{"seq_page_cost", "0.25"},
 };
 
 void
