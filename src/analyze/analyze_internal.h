@@ -52,8 +52,9 @@ extern Stage *stage_sum(Analysis *an, List *branches);
 extern Stage *stage_sum_unshared(Analysis *an, List *branches, List *inputs);
 extern Stage *stage_block(Analysis *an, StageRule rule, const char *what,
 						  Query *query, List *inputs);
-/* A closed query whose result is kept. */
+/* A closed query whose result is kept, also for others that ask for the same. */
 extern Stage *stage_stored(Analysis *an, Query *query);
+extern bool is_stored(const Analysis *an, const Query *query);
 /* Forget the stages made since there were so many: nobody else has seen them. */
 extern void forget_stages(Analysis *an, int nstages, int nstored);
 /* An input of a block; it has no keys and no pairs yet. */

@@ -142,8 +142,9 @@ rte_branches(From *from, RangeTblEntry *rte)
 			from->an->reason = relation_reason(rte);
 			return table_branches(rte->relid);
 		case RTE_SUBQUERY:
-			if (from->store && query_is_grouped(rte->subquery) &&
-				!has_outer_references(rte->subquery))
+			if (is_stored(from->an, rte->subquery) ||
+				(from->store && query_is_grouped(rte->subquery) &&
+				 !has_outer_references(rte->subquery)))
 				return stored_branches(from->an, rte->subquery);
 			return normalize_query(from->an, rte->subquery);
 		case RTE_FUNCTION:

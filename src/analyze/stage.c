@@ -236,6 +236,12 @@ tree_unique(const QueryTree *tree)
 	return result;
 }
 
+bool
+is_stored(const Analysis *an, const Query *query)
+{
+	return list_position(an->shared->queries, (Node *) query) != 0;
+}
+
 Stage *
 stage_stored(Analysis *an, Query *query)
 {
