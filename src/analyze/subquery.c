@@ -380,6 +380,17 @@ localize(Subqueries *sub, Query *query, bool ordered)
 	return parted;
 }
 
+/* EXISTS does not look at the columns of rows. */
+static void
+drop_targets(Query *query)
+{
+	if (!selects_only(query) || query->setOperations != NULL)
+		return;
+	query->sortClause = NIL;
+	query->targetList = list_make1(makeTargetEntry((Expr *) makeBoolConst(true, false),
+												   1, NULL, false));
+}
+
 static bool
 localize_walker(Node *node, Subqueries *sub)
 {
@@ -390,6 +401,8 @@ localize_walker(Node *node, Subqueries *sub)
 		SubLink    *link = (SubLink *) node;
 
 		(void) localize_walker(link->testexpr, sub);
+		if (link->subLinkType == EXISTS_SUBLINK)
+			drop_targets((Query *) link->subselect);
 		link->subselect = (Node *) localize(sub, (Query *) link->subselect,
 											link->subLinkType == ARRAY_SUBLINK);
 		return false;

@@ -485,20 +485,20 @@ lay_out(DeltaProgram *program)
 											  -1, InvalidOid, true);
 }
 
-/* (w, used columns) of a source */
+/* (w, wanted columns) of a source */
 static void
 describe_window(DeltaProgram *program, int i)
 {
 	ProgramSource *source = program_source(program, i);
 	Relation	rel = relation_open(source->relid, NoLock);
-	int			ncolumns = bms_num_members(source->columns);
+	int			ncolumns = bms_num_members(source->wanted);
 	TupleDesc	desc = CreateTemplateTupleDesc(ncolumns + 1);
 	int			attno = -1;
 	int			column = 1;
 
 	program->window_attnums[i] = palloc0(sizeof(AttrNumber) * (ncolumns + 1));
 	TupleDescInitEntry(desc, 1, "w", INT4OID, -1, 0);
-	while ((attno = bms_next_member(source->columns, attno)) >= 0)
+	while ((attno = bms_next_member(source->wanted, attno)) >= 0)
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel), attno - 1);
 		char		name[NAMEDATALEN];
@@ -599,6 +599,56 @@ program_lay_out(DeltaProgram *program)
 
 /* ---- compile ---- */
 
+static void
+add_wanted(DeltaProgram *program, List *branches)
+{
+	ListCell   *lb,
+			   *lf;
+
+	foreach(lb, branches)
+		foreach(lf, ((Branch *) lfirst(lb))->factors)
+		{
+			ProgramSource *source;
+
+			if (!OidIsValid(((Factor *) lfirst(lf))->relid))
+				continue;
+			source = program_source(program, program_source_index(program,
+																  ((Factor *) lfirst(lf))->relid));
+			source->wanted = bms_add_members(source->wanted,
+											 sqlgen_used_columns(lfirst(lb), foreach_current_index(lf) + 1));
+		}
+}
+
+static void
+add_wanted_by_tree(DeltaProgram *program, const QueryTree *tree)
+{
+	ListCell   *lc;
+
+	add_wanted(program, tree->branches);
+	foreach(lc, tree->stages)
+		add_wanted(program, ((Stage *) lfirst(lc))->branches);
+}
+
+/*
+ * Less than what the query names is wanted where the query drops it, as EXISTS
+ * does with its select list: so changes of nothing else cancel.
+ */
+static void
+find_wanted(DeltaProgram *program)
+{
+	ListCell   *lc;
+
+	if (program->tree->reason != NULL)
+	{
+		foreach(lc, program->sources)
+			((ProgramSource *) lfirst(lc))->wanted = ((ProgramSource *) lfirst(lc))->columns;
+		return;
+	}
+	add_wanted_by_tree(program, program->tree);
+	foreach(lc, program->stored)
+		add_wanted_by_tree(program, ((Stage *) lfirst(lc))->tree);
+}
+
 /*
  * "12" of pgtrickle_defs.def_12, or of def_12_new, which will be that; "new" of
  * what has no view.
@@ -670,6 +720,7 @@ compile(DeltaProgram *program, Query *query)
 
 	program->tree = analyze_query(query);
 	program->stored = program->tree->stored;
+	find_wanted(program);
 	decide_rule(program, original, &walk);
 	if (program->always_recompute)
 		foreach(lc, program->sources)

@@ -26,6 +26,7 @@ typedef struct ProgramSource
 {
 	Oid			relid;
 	Bitmapset  *columns;		/* plain attribute numbers that the query uses */
+	Bitmapset  *wanted;			/* of them, those that a delta reads */
 	char	   *uncapturable;	/* reason, or NULL */
 } ProgramSource;
 
