@@ -21,6 +21,7 @@
 #include "pgt.h"
 #include "access/tupdesc.h"
 #include "nodes/bitmapset.h"
+#include "nodes/execnodes.h"
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 #include "utils/tuplestore.h"
@@ -49,6 +50,14 @@ typedef struct ChangeWindow
 	bool		has_marker;		/* the source was truncated in the window, or
 								 * changes of it may be missing; rows is NULL */
 } ChangeWindow;
+
+/* Rows of a window that do not satisfy qual can be left out. */
+typedef struct WindowFilter
+{
+	ExprState  *qual;			/* on the slot, as the scan's tuple of econtext */
+	ExprContext *econtext;
+	TupleTableSlot *slot;		/* virtual, of the window's descriptor */
+} WindowFilter;
 
 /*
  * Create the buffer of a source, or add the columns it lacks.
@@ -102,14 +111,14 @@ extern bool buffer_has_changes(Relation buffer, const SourceFrontier *since,
  *
  * desc: descriptor of the wanted rows, (w int4, column, column, ...);
  * attnums[i] is the source attribute behind desc column i + 2.
- * flags: of WINDOW_*.  Rows whose weights cancel are left out, as far as memory
+ * filter may be NULL.  flags: of WINDOW_*.  Rows whose weights cancel are left out, as far as memory
  * allows: the rules are exact without it.  Rows and store live in
  * CurrentMemoryContext; the store spills beyond work_mem.
  */
 extern void buffer_read_window(Relation buffer, const SourceFrontier *since,
 							   Snapshot snapshot, TupleDesc desc,
-							   const AttrNumber *attnums, int flags,
-							   ChangeWindow *window);
+							   const AttrNumber *attnums, WindowFilter *filter,
+							   int flags, ChangeWindow *window);
 
 /*
  * Remove what every consumer has consumed.  Takes AccessExclusiveLock on the

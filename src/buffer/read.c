@@ -26,6 +26,7 @@
 #include "access/relscan.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "executor/executor.h"
 #include "executor/tuptable.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
@@ -196,6 +197,7 @@ typedef struct WindowRead
 	TupleDesc	desc;			/* of the rows that are wanted */
 	AttrNumber *map;
 	AttrNumber	last;			/* attribute of the buffer that is needed */
+	WindowFilter *filter;		/* or NULL */
 	bool		passing;
 	Consolidation *c;
 	TupleTableSlot *row;
@@ -205,13 +207,14 @@ typedef struct WindowRead
 
 static void
 read_begin(WindowRead *read, Relation buffer, TupleDesc desc,
-		   const AttrNumber *attnums, int flags)
+		   const AttrNumber *attnums, WindowFilter *filter, int flags)
 {
 	read->desc = desc;
 	read->map = map_columns(buffer, desc, attnums);
 	read->last = BUFFER_FIXED_ATTRS;
 	for (int i = 1; i < desc->natts; i++)
 		read->last = Max(read->last, read->map[i]);
+	read->filter = filter;
 	read->passing = (flags & WINDOW_PASSING) != 0;
 	read->c = consolidate_begin(desc, (flags & WINDOW_UNIT_WEIGHTS) != 0);
 	read->row = MakeSingleTupleTableSlot(RelationGetDescr(buffer),
@@ -229,6 +232,21 @@ read_end(WindowRead *read)
 	pfree(read->map);
 }
 
+static bool
+row_passes(WindowFilter *filter, const Datum *values, const bool *isnull)
+{
+	int			natts = filter->slot->tts_tupleDescriptor->natts;
+	bool		result;
+
+	ExecClearTuple(filter->slot);
+	memcpy(filter->slot->tts_values, values, sizeof(Datum) * natts);
+	memcpy(filter->slot->tts_isnull, isnull, sizeof(bool) * natts);
+	ExecStoreVirtualTuple(filter->slot);
+	result = ExecQual(filter->qual, filter->econtext);
+	ResetExprContext(filter->econtext);
+	return result;
+}
+
 static void
 write_row(WindowRead *read, TupleTableSlot *slot, int w)
 {
@@ -240,6 +258,8 @@ write_row(WindowRead *read, TupleTableSlot *slot, int w)
 		values[i] = slot->tts_values[read->map[i] - 1];
 		isnull[i] = slot->tts_isnull[read->map[i] - 1];
 	}
+	if (read->filter != NULL && !row_passes(read->filter, values, isnull))
+		return;
 	if (read->passing)
 		consolidate_pass(read->c, w);
 	else
@@ -313,15 +333,15 @@ take_row(WindowRead *read, HeapTuple tuple, Buffer buf)
 
 void
 buffer_read_window(Relation buffer, const SourceFrontier *since, Snapshot snapshot,
-				   TupleDesc desc, const AttrNumber *attnums, int flags,
-				   ChangeWindow *window)
+				   TupleDesc desc, const AttrNumber *attnums,
+				   WindowFilter *filter, int flags, ChangeWindow *window)
 {
 	WindowRead	read;
 	TableScanDesc scan = buffer_scan_begin(buffer, since, snapshot);
 	HeapTuple	tuple;
 
 	memset(window, 0, sizeof(ChangeWindow));
-	read_begin(&read, buffer, desc, attnums, flags);
+	read_begin(&read, buffer, desc, attnums, filter, flags);
 	while (!window->has_marker &&
 		   (tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
 	{

@@ -145,6 +145,7 @@ struct DeltaProgram
 	int		  **call_states;	/* per call: its states, in a fixed order */
 	bool		unit_weights;
 	/* run-time parts, made at first use */
+	WindowFilter **filters;		/* per source, NULL: none */
 	TupleDesc	final_desc;		/* (keys, aggregate values) */
 	TupleTableSlot *final_slot;
 	ExprContext *econtext;

@@ -926,4 +926,7 @@ program_free(DeltaProgram *program)
 		SPI_freeplan(((SavedPlan *) lfirst(lc))->plan);
 	if (program->econtext != NULL)
 		FreeExprContext(program->econtext, false);
+	for (int i = 0; program->filters != NULL && i < list_length(program->sources); i++)
+		if (program->filters[i] != NULL)
+			FreeExprContext(program->filters[i]->econtext, false);
 }

@@ -119,6 +119,8 @@ extern void program_free(DeltaProgram *program);
 /* Descriptor and source columns of the windows of source i. */
 extern TupleDesc program_window_desc(const DeltaProgram *program, int source,
 									 const AttrNumber **attnums);
+/* What is not needed of the window of source i; NULL if all of it is. */
+extern WindowFilter *program_window_filter(DeltaProgram *program, int source);
 /* How its windows are to be read: WINDOW_* of buffer.h. */
 extern int	program_window_flags(const DeltaProgram *program);
 

@@ -326,8 +326,8 @@ read_windows(Refresh *r)
 		TupleDesc	desc = program_window_desc(r->program, i, &attnums);
 
 		buffer_read_window(r->buffers[i], source_frontier(r, i), r->snapshot,
-						   desc, attnums, program_window_flags(r->program),
-						   &r->windows[i]);
+						   desc, attnums, program_window_filter(r->program, i),
+						   program_window_flags(r->program), &r->windows[i]);
 		r->outcome.changes += r->windows[i].nchanges;
 		if (r->windows[i].has_marker)
 			set_action(r, ACTION_REINITIALIZE,

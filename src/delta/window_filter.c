@@ -1,0 +1,159 @@
+/*-------------------------------------------------------------------------
+ *
+ * window_filter.c
+ *	  Which changes of a source no part of a query can notice.
+ *
+ * Selections commute with differences: sigma_p(dR) = d(sigma_p(R)).  So if each
+ * reference i to a table applies a condition p_i to it alone, rows of its
+ * window that satisfy none of the p_i can go before the window is netted.
+ *
+ * Before it is netted, a window has rows that came and went again, which the
+ * query never sees and may fail on.  So only conditions are taken that cannot
+ * fail, which is what a leakproof function promises.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "delta/delta.h"
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+
+/* Columns of a factor as columns of the source's window. */
+typedef struct WindowVars
+{
+	const AttrNumber *attnums;
+	int			ncolumns;
+} WindowVars;
+
+static Node *
+window_vars(Node *node, void *context)
+{
+	const WindowVars *vars = context;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var))
+	{
+		Var		   *var = (Var *) node;
+
+		for (int i = 0; i < vars->ncolumns; i++)
+			if (vars->attnums[i] == var->varattno)
+				return (Node *) makeVar(1, i + 2, var->vartype, var->vartypmod,
+										var->varcollid, 0);
+		elog(ERROR, "column %d is not in the window", var->varattno);
+	}
+	return expression_tree_mutator(node, window_vars, context);
+}
+
+/* What a branch asks of a factor's rows and can be asked of any row, or NULL. */
+static Node *
+factor_condition(const Branch *branch, int factor)
+{
+	List	   *quals = NIL;
+	ListCell   *lc;
+
+	foreach(lc, factor_quals(branch, factor))
+		if (!contain_leaked_vars(lfirst(lc)))
+			quals = lappend(quals, lfirst(lc));
+	return quals == NIL ? NULL : (Node *) make_ands_explicit(quals);
+}
+
+/* Add the conditions of the references in some branches; false if one has none. */
+static bool
+add_conditions(List *branches, Oid relid, const WindowVars *vars, List **conditions)
+{
+	ListCell   *lb,
+			   *lf;
+
+	foreach(lb, branches)
+		foreach(lf, ((Branch *) lfirst(lb))->factors)
+		{
+			Node	   *condition;
+
+			if (((Factor *) lfirst(lf))->relid != relid)
+				continue;
+			condition = factor_condition(lfirst(lb), foreach_current_index(lf) + 1);
+			if (condition == NULL)
+				return false;
+			*conditions = lappend(*conditions,
+								  window_vars(condition, unconstify(WindowVars *, vars)));
+		}
+	return true;
+}
+
+static bool
+add_tree_conditions(const QueryTree *tree, Oid relid, const WindowVars *vars,
+					List **conditions)
+{
+	ListCell   *lc;
+
+	if (!add_conditions(tree->branches, relid, vars, conditions))
+		return false;
+	foreach(lc, tree->stages)
+		if (!add_conditions(((Stage *) lfirst(lc))->branches, relid, vars, conditions))
+			return false;
+	return true;
+}
+
+/* NULL: every row matters. */
+static Node *
+source_condition(const DeltaProgram *program, int i)
+{
+	Oid			relid = program_source(program, i)->relid;
+	WindowVars	vars = {
+		.attnums = program->window_attnums[i],
+		.ncolumns = program->window_desc[i]->natts - 1
+	};
+	List	   *conditions = NIL;
+	ListCell   *lc;
+
+	if (!add_tree_conditions(program->tree, relid, &vars, &conditions))
+		return NULL;
+	foreach(lc, program->stored)
+		if (!add_tree_conditions(((Stage *) lfirst(lc))->tree, relid, &vars, &conditions))
+			return NULL;
+	return conditions == NIL ? NULL : (Node *) make_orclause(conditions);
+}
+
+static WindowFilter *
+make_filter(TupleDesc desc, Node *condition)
+{
+	WindowFilter *filter = palloc0(sizeof(WindowFilter));
+
+	filter->slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
+	filter->econtext = CreateStandaloneExprContext();
+	filter->econtext->ecxt_scantuple = filter->slot;
+	filter->qual = ExecInitQual(make_ands_implicit(expression_planner((Expr *) condition)),
+								NULL);
+	return filter;
+}
+
+/* Made when they are first needed. */
+static void
+make_filters(DeltaProgram *program)
+{
+	MemoryContext old = MemoryContextSwitchTo(program->context);
+	int			nsources = list_length(program->sources);
+
+	program->filters = palloc0(sizeof(WindowFilter *) * (nsources + 1));
+	for (int i = 0; i < nsources; i++)
+	{
+		Node	   *condition = source_condition(program, i);
+
+		if (condition != NULL)
+			program->filters[i] = make_filter(program->window_desc[i], condition);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+WindowFilter *
+program_window_filter(DeltaProgram *program, int source)
+{
+	if (program->filters == NULL)
+		make_filters(program);
+	return program->filters[source];
+}
