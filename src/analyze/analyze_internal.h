@@ -128,6 +128,13 @@ extern List *visible_targets(Query *query);
 extern void flatten_aliases(Query *query);
 extern List *level_vars(Query *query);
 
+/* ---- membership.c ---- */
+/*
+ * Conditions of WHERE in which x IN (subquery) has become a join, where no x is
+ * in the subquery twice; adds items to FROM.
+ */
+extern List *join_memberships(From *from, List *quals);
+
 /* ---- union.c ---- */
 extern List *normalize_setop(Analysis *an, Query *query);
 

@@ -403,7 +403,9 @@ normalize_from(Analysis *an, Query *query, Node *jointree, List *quals,
 	if (an->reason != NULL)
 		return NIL;
 	fence_items(&from);
-	quals = list_concat(from.quals, copyObject(quals));
+	quals = join_memberships(&from, list_concat(from.quals, copyObject(quals)));
+	if (an->reason != NULL)
+		return NIL;
 	if (from.laterals != NIL || checkExprHasSubLink((Node *) quals) ||
 		checkExprHasSubLink((Node *) targets))
 		return normalize_subqueries(&from, quals, targets);
