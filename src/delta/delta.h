@@ -121,6 +121,8 @@ struct DeltaProgram
 	AttrNumber **window_attnums;
 	List	   *watched;		/* oids of all relations of the query, views too */
 	uint64		fingerprint;	/* of the query's meaning */
+	List	   *types;			/* oids of types that statements may name */
+	bool		types_known;	/* these are all */
 	Oid			relid;			/* the table that keeps the result; from the
 								 * first run on */
 	List	   *layout;			/* of LayoutColumn */
@@ -263,6 +265,14 @@ extern void run_top(DeltaRun *run, Relation rel, Snapshot snapshot,
 extern void program_lay_out(DeltaProgram *program);
 /* (w, columns) of a stage */
 extern TupleDesc window_descriptor(const Stage *stage);
+
+/* ---- named_types.c ---- */
+
+/*
+ * The types, beside PostgreSQL's own, that statements made of a query may name.
+ * False if there may be more.
+ */
+extern bool query_named_types(Query *query, List **types);
 
 /* ---- op_slice.c ---- */
 

@@ -717,6 +717,7 @@ compile(DeltaProgram *program, Query *query)
 	(void) source_walker((Node *) query, &walk);
 
 	program->fingerprint = query_fingerprint(original);
+	program->types_known = query_named_types(original, &program->types);
 
 	program->tree = analyze_query(query);
 	program->stored = program->tree->stored;
@@ -807,6 +808,13 @@ List *
 program_watched(const DeltaProgram *program)
 {
 	return program->watched;
+}
+
+bool
+program_types(const DeltaProgram *program, List **types)
+{
+	*types = program->types;
+	return program->types_known;
 }
 
 uint64

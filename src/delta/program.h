@@ -90,6 +90,12 @@ extern void program_run_delta(DeltaProgram *program, Relation st,
 extern List *program_watched(const DeltaProgram *program);
 
 /*
+ * Oids of the types whose change may change the program.  False if there may be
+ * more.
+ */
+extern bool program_types(const DeltaProgram *program, List **types);
+
+/*
  * A hash of what the query means: its tree and the bodies of the functions in
  * it.  Contents computed under one fingerprint cannot be carried on under
  * another.

@@ -4,9 +4,12 @@
  *	  Keep compiled queries as long as nothing they were compiled from changes.
  *
  * An entry is invalidated by a relcache message about any relation of the
- * query, views and partitions included, about the stream table or a buffer,
- * and by any message about the other kinds of objects whose names stand in the
- * text of a statement, and about roles.  A kept plan that PostgreSQL plans
+ * query, views and partitions included, about the stream table or a buffer, by
+ * one about a type that the query's statements may name, and by any message
+ * about the other kinds of objects whose names stand in the text of a
+ * statement, and about roles.  Of types, only those of the query count, because
+ * every table that is created or dropped, be it a temporary one or the new
+ * contents of a materialized view, has a row type.  A kept plan that PostgreSQL plans
  * again is parsed again from its text, so names in it must be current.  Messages are
  * processed when a lock is taken, so an entry that is still valid after all
  * its locks were taken is current.
@@ -67,6 +70,31 @@ static void
 syscache_callback(Datum arg, int cacheid, uint32 hashvalue)
 {
 	relcache_callback(arg, InvalidOid);
+}
+
+static bool
+names_type(const CachedProgram *entry, uint32 hashvalue)
+{
+	if (hashvalue == 0 || !entry->types_known)
+		return true;
+	for (int i = 0; i < entry->ntypes; i++)
+		if (entry->types[i] == hashvalue)
+			return true;
+	return false;
+}
+
+static void
+type_callback(Datum arg, int cacheid, uint32 hashvalue)
+{
+	HASH_SEQ_STATUS status;
+	CachedProgram *entry;
+
+	if (programs == NULL)
+		return;
+	hash_seq_init(&status, programs);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		if (names_type(entry, hashvalue))
+			invalidate(entry, NULL);
 }
 
 static void
@@ -133,9 +161,26 @@ discard(CachedProgram *entry)
 	entry->nsources = 0;
 	entry->sources = NULL;
 	entry->capture_problem = NULL;
+	entry->types_known = false;
 	if (entry->context != NULL)
 		MemoryContextDelete(entry->context);
 	entry->context = NULL;
+}
+
+/* From now on other types' messages are passed over. */
+static void
+load_types(CachedProgram *entry)
+{
+	List	   *types;
+	bool		known = program_types(entry->program, &types);
+	ListCell   *lc;
+
+	entry->types = palloc(sizeof(uint32) * (list_length(types) + 1));
+	entry->ntypes = 0;
+	foreach(lc, types)
+		entry->types[entry->ntypes++] =
+			GetSysCacheHashValue1(TYPEOID, ObjectIdGetDatum(lfirst_oid(lc)));
+	entry->types_known = known;
 }
 
 static void
@@ -159,6 +204,7 @@ compile(CachedProgram *entry, const StreamTable *st)
 		load_source(entry, lfirst(lc), &entry->sources[i++]);
 		entry->nsources = i;
 	}
+	load_types(entry);
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(context, CacheMemoryContext);
 	entry->context = context;
@@ -219,6 +265,7 @@ program_cache_get(const StreamTable *st)
 			entry->program = NULL;
 			entry->context = NULL;
 			entry->nsources = 0;
+			entry->types_known = false;
 			entry->valid = false;
 			PG_RE_THROW();
 		}
@@ -242,7 +289,7 @@ program_cache_init(void)
 	CacheRegisterRelcacheCallback(relcache_callback, (Datum) 0);
 	CacheRegisterSyscacheCallback(PROCOID, syscache_callback, (Datum) 0);
 	CacheRegisterSyscacheCallback(OPEROID, syscache_callback, (Datum) 0);
-	CacheRegisterSyscacheCallback(TYPEOID, syscache_callback, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, type_callback, (Datum) 0);
 	CacheRegisterSyscacheCallback(COLLOID, syscache_callback, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, syscache_callback, (Datum) 0);
 	CacheRegisterSyscacheCallback(AMOPOPID, syscache_callback, (Datum) 0);
