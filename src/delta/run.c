@@ -20,15 +20,17 @@
 #include "access/xact.h"
 #include "delta/delta.h"
 #include "tcop/dest.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/queryenvironment.h"
 
 #define TINY_ROWS 10
+#define TINY_PAGE_COST "0.1"
 
 /* Plans for large deltas that one query keeps. */
 #define MAX_LARGE_PLANS 64
-/* Array elements that comparing one after the other is still cheap for. */
-#define TINY_ELEMENTS 64
+/* Comparisons of rows with the elements of an array that cost less than to plan. */
+#define TINY_COMPARISONS 20000
 
 typedef struct RowReceiver
 {
@@ -85,7 +87,7 @@ is_tiny(const Statement *statement)
 	if (statement->key.kind == PLAN_FULL || statement->bulk ||
 		is_bulk(statement->rows))
 		return false;
-	return statement->elements <= TINY_ELEMENTS ||
+	return statement->elements * Max(statement->rows, 1) <= TINY_COMPARISONS ||
 		pgt_debug_plan == DEBUG_PLAN_TINY;
 }
 
@@ -275,6 +277,26 @@ prepare(DeltaProgram *program, const Statement *statement, bool tiny)
 	return plan;
 }
 
+/*
+ * Plan for a small delta, now rather than at the first run, as if every page
+ * were in memory: what a small delta meets has been written just now, or is the
+ * upper part of an index.  At the usual costs the planner would rather read a
+ * table that is not large, or what a filter leaves of it, than look some of its
+ * rows up; and the cost of a refresh would grow with that table.
+ */
+static void
+plan_lookups(SPIPlanPtr plan)
+{
+	static const char *const costs[] = {"seq_page_cost", "random_page_cost"};
+	int			level = NewGUCNestLevel();
+
+	for (int i = 0; i < lengthof(costs); i++)
+		(void) set_config_option(costs[i], TINY_PAGE_COST, PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	ReleaseCachedPlan(SPI_plan_get_cached_plan(plan), CurrentResourceOwner);
+	AtEOXact_GUC(false, level);
+}
+
 static bool
 same_key(const StatementKey *a, const StatementKey *b)
 {
@@ -327,7 +349,9 @@ saved_plan(DeltaProgram *program, const Statement *statement, bool tiny)
 
 	plan = prepare(program, statement, tiny);
 	SPI_keepplan(plan);
-	if (!tiny)
+	if (tiny)
+		plan_lookups(plan);
+	else
 		forget_large_plan(program);
 	old = MemoryContextSwitchTo(program->context);
 	saved = palloc(sizeof(SavedPlan));
