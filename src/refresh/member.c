@@ -160,7 +160,10 @@ close_buffers(Refresh *r)
 {
 	for (int i = 0; i < r->cached->nsources; i++)
 		if (r->buffers[i] != NULL)
+		{
+			refresh_note_buffer(r->buffers[i]);
 			table_close(r->buffers[i], NoLock);
+		}
 }
 
 /* Refuse a snapshot under which a source looks as it never was. */

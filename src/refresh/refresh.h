@@ -53,10 +53,14 @@ extern Oid	refresh_current_member(void);
  */
 extern void refresh_lock_group(Oid relid, const List *sources);
 
+/* A refresh has read this buffer. */
+extern void refresh_note_buffer(Relation buffer);
+
 /*
  * Trim the buffers of the sources of a stream table, and of its group, that
- * have grown, if nobody uses them just now.  The locks last to the end of the transaction, so this is not
- * for transaction blocks.
+ * have grown, if nobody uses them just now.  Does nothing if no buffer that was
+ * read since the last call was large.  The locks last to the end of the
+ * transaction, so this is not for transaction blocks.
  */
 extern void refresh_trim_buffers(const StreamTable *st);
 

@@ -44,11 +44,24 @@ trim_sources(const StreamTable *st)
 	}
 }
 
+/* Has a buffer been met, since somebody asked, that may be worth trimming? */
+static bool large_buffer = false;
+
+void
+refresh_note_buffer(Relation buffer)
+{
+	if (RelationGetNumberOfBlocks(buffer) >= TRIM_BLOCKS)
+		large_buffer = true;
+}
+
 void
 refresh_trim_buffers(const StreamTable *st)
 {
 	ListCell   *lc;
 
+	if (!large_buffer)
+		return;
+	large_buffer = false;
 	foreach(lc, dag_group(st->relid))
 	{
 		StreamTable *member = stream_table_read(lfirst_oid(lc), NULL);
