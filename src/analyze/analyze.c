@@ -474,5 +474,6 @@ analyze_query(Query *query)
 	QueryTree  *tree = analyze_tree(&an, inline_ctes(query));
 
 	tree->stored = shared.stored;
+	tree->nnumbers = list_length(shared.all);
 	return tree;
 }

@@ -111,6 +111,8 @@ struct Stage
 	bool		single_row;		/* always exactly one row */
 	/* SUM */
 	List	   *branches;		/* of Branch */
+	bool		netted;			/* its delta must be netted completely, whatever
+								 * memory that takes */
 	/* PARTITION and LINEAR */
 	Query	   *query;			/* reads input i as a CTE called
 								 * __pgt_s<number of its stage>, c1, c2, ... */
@@ -183,6 +185,7 @@ typedef struct QueryTree
 								 * this struct is filled only if NULL */
 	List	   *stored;			/* of Stage, in the order in which they must be
 								 * brought up to date; only of the top */
+	int			nnumbers;		/* numbers given to stages; only of the top */
 	List	   *stages;			/* of Stage, inputs before their readers; the
 								 * stored ones are not among them */
 	List	   *branches;		/* of Branch */
@@ -215,6 +218,19 @@ extern const char *analyze_mutable_reason(Query *query);
  * Result in CurrentMemoryContext; the query is scribbled upon.
  */
 extern QueryTree *analyze_query(Query *query);
+
+/*
+ * Joins of a tree, without those of its stored stages, of which something can
+ * fail on a pair of rows that never existed together.
+ */
+extern int	tree_fallible_joins(const QueryTree *tree);
+
+/*
+ * Change the top of a query, and its stored stages, so that what can fail is
+ * computed on netted rows only.  Each fallible join becomes a stage; outputs,
+ * keys and calls stay what they are.  In CurrentMemoryContext.
+ */
+extern void tree_net_first(QueryTree *tree);
 
 /*
  * Classify an aggregate call.  Fills everything but arg and over.  False, with

@@ -16,6 +16,7 @@
 
 #include "api/api.h"
 #include "delta/explain.h"
+#include "refresh/program_cache.h"
 #include "refresh/refresh.h"
 
 PG_FUNCTION_INFO_V1(pgt_explain_stream_table);
@@ -89,7 +90,7 @@ compile_as_owner(const StreamTable *st, OwnerContext *ctx)
 	stream_table_require_definition(st);
 	LockRelationOid(st->defview, AccessShareLock);
 	owner_context_enter(ctx, pgt_relation_owner(st->relid));
-	return program_compile(st->defview);
+	return program_compile_for(st);
 }
 
 Datum

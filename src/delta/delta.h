@@ -116,6 +116,7 @@ struct DeltaProgram
 	const char *reason;			/* not differentiable because, or NULL */
 	bool		always_recompute;
 	bool		is_volatile;
+	bool		nets_first;		/* see program_net_first() */
 	List	   *sources;		/* of ProgramSource */
 	TupleDesc  *window_desc;	/* per input */
 	AttrNumber **window_attnums;

@@ -329,7 +329,9 @@ describe_stage(const DeltaProgram *program, const Stage *stage,
 		case STAGE_SUM:
 			result->construct = sum_construct(stage->branches);
 			result->rule = LINEAR;
-			result->note = sum_note(stage->branches);
+			result->note = !stage->netted ? sum_note(stage->branches) :
+				psprintf("%s; netted before what can fail is computed, since there was a data error on rows that never existed together",
+						 sum_note(stage->branches));
 			read_branches(program, explanation, stage->branches, result);
 			break;
 		case STAGE_PARTITION:

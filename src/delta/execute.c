@@ -123,26 +123,45 @@ branches_have_phantoms(const DeltaProgram *program, List *branches,
 	return false;
 }
 
-bool
-program_has_phantoms(const DeltaProgram *program, const ChangeWindow *windows)
+static bool
+has_phantoms(const DeltaProgram *program, SourceMask changed)
 {
-	SourceMask	changed = 0;
 	ListCell   *lc;
-
-	for (int i = 0; i < list_length(program->sources); i++)
-		if (windows[i].nrows > 0)
-			changed |= INPUT_BIT(i);
-	changed = inputs_below(program, changed);
 
 	foreach(lc, program->tree->stages)
 	{
 		const Stage *stage = lfirst(lc);
 
+		if ((changed & stage_reads(program, stage)) == 0)
+			continue;
+		changed |= INPUT_BIT(stage_input_index(program, stage));
 		if (stage->rule == STAGE_SUM &&
 			branches_have_phantoms(program, stage->branches, changed))
 			return true;
 	}
 	return branches_have_phantoms(program, program->tree->branches, changed);
+}
+
+bool
+program_has_phantoms(const DeltaProgram *program, const ChangeWindow *windows)
+{
+	SourceMask	sources = 0;
+	SourceMask	shared;
+	ListCell   *lc;
+
+	if (program->nets_first)
+		return false;
+	for (int i = 0; i < list_length(program->sources); i++)
+		if (windows[i].nrows > 0)
+			sources |= INPUT_BIT(i);
+
+	/* of what the parts have, too, the windows and the parts come first */
+	shared = inputs_below(program, sources) &
+		(INPUT_BIT(list_length(program->sources) + list_length(program->stored)) - 1);
+	foreach(lc, program->parts)
+		if (has_phantoms(lfirst(lc), shared))
+			return true;
+	return has_phantoms(program, shared);
 }
 
 /*

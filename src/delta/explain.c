@@ -157,7 +157,8 @@ explain_stage(const Stage *stage, StringInfo out)
 	switch (stage->rule)
 	{
 		case STAGE_SUM:
-			appendStringInfoString(out, "linear in each input\n");
+			appendStringInfo(out, "linear in each input%s\n", stage->netted ?
+							 "; its changes are netted, and then what can fail is computed of them" : "");
 			explain_branches(stage->branches, 4, out);
 			return;
 		case STAGE_PARTITION:
@@ -275,7 +276,8 @@ program_explain(DeltaProgram *program, Oid relid, StringInfo out)
 						 program->always_recompute ? "" : ", when a source has changed");
 		return;
 	}
-	appendStringInfoString(out, "Rule: differential\n");
+	appendStringInfo(out, "Rule: differential%s\n", program->nets_first ?
+					 ", and joins are netted first, since there was a data error on rows that never existed together" : "");
 	explain_operators(program, out);
 	forboth(ls, program->stored, lp, program->parts)
 		explain_part(lfirst(lp), lfirst(ls), out);

@@ -30,6 +30,8 @@
  * Single terms hold pairs of rows that never existed together; they cancel in
  * the sum only.  So nobody may look at a term's rows before all terms are in,
  * and an expression may fail on such a pair although the query never would.
+ * If one does, the program is changed to one in which that cannot happen, see
+ * analyze/net_first.c.
  *
  * Reads:  the deltas, the tables, and what stages hold, all at the refresh's
  *		   snapshot.

@@ -755,6 +755,66 @@ program_compile_query(Query *query)
 	return program;
 }
 
+/* ---- what can fail ---- */
+
+/* Joins to be netted, or -1 if the program would have too many inputs. */
+static int
+joins_to_net(const DeltaProgram *program)
+{
+	int			n = tree_fallible_joins(program->tree);
+
+	return program_ninputs(program) + n > MAX_SOURCES ? -1 : n;
+}
+
+static void
+forget_plans(DeltaProgram *program)
+{
+	ListCell   *lc;
+
+	foreach(lc, program->plans)
+		SPI_freeplan(((SavedPlan *) lfirst(lc))->plan);
+	program->plans = NIL;
+}
+
+bool
+program_net_first(DeltaProgram *program)
+{
+	MemoryContext old;
+	int			njoins;
+	ListCell   *lc;
+
+	if (program->reason != NULL || program->nets_first)
+		return false;
+	njoins = joins_to_net(program);
+	foreach(lc, program->parts)
+	{
+		int			n = joins_to_net(lfirst(lc));
+
+		njoins = njoins < 0 || n < 0 ? -1 : njoins + n;
+	}
+	if (njoins <= 0)
+		return false;
+
+	old = MemoryContextSwitchTo(program->context);
+	tree_net_first(program->tree);
+	foreach(lc, program->parts)
+	{
+		forget_plans(lfirst(lc));
+		describe_inputs(lfirst(lc));
+	}
+	forget_plans(program);
+	describe_inputs(program);
+	program->nets_first = true;
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+bool
+program_nets_first(const DeltaProgram *program)
+{
+	return program->nets_first;
+}
+
 /* ---- accessors ---- */
 
 const char *
@@ -930,8 +990,7 @@ program_free(DeltaProgram *program)
 	foreach(lc, program->parts)
 		program_free(lfirst(lc));
 
-	foreach(lc, program->plans)
-		SPI_freeplan(((SavedPlan *) lfirst(lc))->plan);
+	forget_plans(program);
 	if (program->econtext != NULL)
 		FreeExprContext(program->econtext, false);
 	for (int i = 0; program->filters != NULL && i < list_length(program->sources); i++)

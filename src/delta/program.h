@@ -102,7 +102,15 @@ extern bool program_types(const DeltaProgram *program, List **types);
  */
 extern uint64 program_fingerprint(const DeltaProgram *program);
 
-/* May a delta read pairs of rows that never existed together? */
+/*
+ * Change the program so that no delta computes anything that can fail on a pair
+ * of rows that never existed together; layout and parts stay as they are.
+ * False, with nothing changed, if that is so already or cannot be had.
+ */
+extern bool program_net_first(DeltaProgram *program);
+extern bool program_nets_first(const DeltaProgram *program);
+
+/* May a delta fail on pairs of rows that never existed together? */
 extern bool program_has_phantoms(const DeltaProgram *program,
 								 const ChangeWindow *windows);
 

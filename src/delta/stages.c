@@ -222,6 +222,8 @@ sum_run_delta(DeltaRun *run, const Stage *stage, SourceMask changed,
 		.desc = desc
 	};
 
+	if (stage->netted)
+		consolidate_hold(c);
 	if (join_steps_begin(run, stage->branches, &statement))
 		program_execute(program, &statement, receive_weighted, c);
 	join_steps_end(run);

@@ -6,7 +6,10 @@
  *		{"sources": {"<stable_name>": {"snapshot": "xmin:xmax:xip,...",
  *									   "own": "xid:part"}},
  *		 "sysid": "<system identifier>", "db": <database oid>,
- *		 "query": "<fingerprint of the query>"}
+ *		 "query": "<fingerprint of the query>", "net_first": true}
+ *
+ * "net_first" is there only if it is true: it is no part of how far the sources
+ * are consumed, but lasts as long as the contents are carried on.
  *
  * "snapshot" is the text form of pg_snapshot.  "own" is there only if the
  * transaction that took the snapshot had, or may already have had, an id of
@@ -153,6 +156,13 @@ frontier_to_jsonb(const Frontier *frontier)
 	push_string(&state, WJB_VALUE, psprintf(UINT64_FORMAT, frontier->sysid));
 	push_string(&state, WJB_KEY, "query");
 	push_string(&state, WJB_VALUE, psprintf(UINT64_FORMAT, frontier->query));
+	if (frontier->net_first)
+	{
+		JsonbValue	yes = {.type = jbvBool,.val.boolean = true};
+
+		push_string(&state, WJB_KEY, "net_first");
+		pushJsonbValue(&state, WJB_VALUE, &yes);
+	}
 	push_string(&state, WJB_KEY, "db");
 	db.type = jbvNumeric;
 	db.val.numeric = int64_to_numeric(frontier->dboid);
@@ -241,6 +251,7 @@ frontier_from_jsonb(Jsonb *jsonb)
 	JsonbIterator *it;
 	JsonbIteratorToken token;
 	JsonbValue	v;
+	JsonbValue *net_first;
 	char	   *number;
 
 	if (!JB_ROOT_IS_OBJECT(jsonb))
@@ -251,6 +262,9 @@ frontier_from_jsonb(Jsonb *jsonb)
 	frontier->query = parse_number(&number, '\0', "query");
 	frontier->dboid = (Oid) DatumGetInt64(DirectFunctionCall1(numeric_int8,
 															  NumericGetDatum(member(&jsonb->root, "db", jbvNumeric, false)->val.numeric)));
+
+	net_first = member(&jsonb->root, "net_first", jbvBool, true);
+	frontier->net_first = net_first != NULL && net_first->val.boolean;
 
 	sources = member(&jsonb->root, "sources", jbvBinary, false)->val.binary.data;
 	if (!JsonContainerIsObject(sources))

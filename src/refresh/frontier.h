@@ -46,6 +46,8 @@ typedef struct Frontier
 	uint64		sysid;
 	Oid			dboid;
 	uint64		query;			/* fingerprint of the query that was computed */
+	bool		net_first;		/* its deltas are computed by a program that
+								 * program_net_first() has changed */
 	int			nsources;
 	SourceFrontier *sources;
 } Frontier;
@@ -82,7 +84,7 @@ extern FrontierOwn frontier_own(Snapshot snapshot);
 
 /*
  * Frontier of the given snapshot for the given sources, palloc'd.  All of
- * them get the same snapshot.  The caller sets query.
+ * them get the same snapshot.  The caller sets query and net_first.
  */
 extern Frontier *frontier_at(Snapshot snapshot, FrontierOwn own, int nsources,
 							 const SourceIdentifier *sources);

@@ -317,7 +317,9 @@ choose_action(Refresh *r, const char *full_reason)
 		set_action(r, ACTION_FULL, program_reason(r->program));
 	}
 	else
-		set_action(r, ACTION_DIFFERENTIAL, NULL);
+		set_action(r, ACTION_DIFFERENTIAL, program_nets_first(r->program) ?
+				   "joins are netted first, since there was a data error on rows that never existed together" :
+				   NULL);
 }
 
 static void
@@ -381,22 +383,17 @@ is_data_error(int sqlerrcode)
 }
 
 /*
- * Run the delta.  Where it may evaluate an expression on a pair of rows that
- * never existed together, a data error says nothing about the query: undo, and
- * recompute.  Errors of the query itself come back from that.
+ * Run the delta such that it can be undone.  Returns a data error that was met,
+ * with everything undone, or NULL.
  */
-static void
-try_delta(Refresh *r)
+static ErrorData *
+attempt_delta(Refresh *r)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
 
-	if (!program_has_phantoms(r->program, r->windows))
-	{
-		program_run_delta(r->program, r->rel, r->windows, r->snapshot, &r->counts);
-		return;
-	}
-
+	memset(&r->counts, 0, sizeof(r->counts));
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
 	PG_TRY();
@@ -413,8 +410,6 @@ try_delta(Refresh *r)
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error;
-
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
 		FlushErrorState();
@@ -423,11 +418,42 @@ try_delta(Refresh *r)
 		CurrentResourceOwner = owner;
 		if (!is_data_error(error->sqlerrcode))
 			ReThrowError(error);
-		set_action(r, ACTION_FULL,
-				   psprintf("a data error on rows that never existed together: %s",
-							error->message));
 	}
 	PG_END_TRY();
+	return error;
+}
+
+/*
+ * Run the delta.  Where it may compute an expression on a pair of rows that
+ * never existed together, a data error says nothing about the query: undo, and
+ * do it again in the form that computes nothing on such pairs.  An error that
+ * comes back from that is the query's own.  The form lasts if the refresh does,
+ * so what is cached is compiled again from what is recorded.
+ */
+static void
+try_delta(Refresh *r)
+{
+	ErrorData  *error;
+
+	if (!program_has_phantoms(r->program, r->windows))
+	{
+		program_run_delta(r->program, r->rel, r->windows, r->snapshot, &r->counts);
+		return;
+	}
+	error = attempt_delta(r);
+	if (error != NULL && program_net_first(r->program))
+	{
+		r->cached->valid = false;
+		set_action(r, ACTION_DIFFERENTIAL,
+				   psprintf("joins are netted first, because of a data error on rows that never existed together: %s",
+							error->message));
+		error = attempt_delta(r);
+	}
+	if (error == NULL)
+		return;
+	if (r->st->mode == REFRESH_MODE_DIFFERENTIAL)
+		ReThrowError(error);
+	set_action(r, ACTION_FULL, psprintf("a data error in its delta: %s", error->message));
 }
 
 static void
@@ -494,6 +520,7 @@ new_frontier(const Refresh *r)
 		}
 	frontier = frontier_at(r->snapshot, r->own, n, sources);
 	frontier->query = program_fingerprint(r->program);
+	frontier->net_first = program_nets_first(r->program);
 	return frontier;
 }
 

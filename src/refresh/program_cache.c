@@ -183,6 +183,25 @@ load_types(CachedProgram *entry)
 	entry->types_known = known;
 }
 
+/* Has a refresh found that this must be? */
+static bool
+wants_net_first(const StreamTable *st)
+{
+	return st->frontier != NULL && st->frontier->net_first;
+}
+
+DeltaProgram *
+program_compile_for(const StreamTable *st)
+{
+	DeltaProgram *program = program_compile(st->defview);
+
+	/* of another query, nothing has been found yet */
+	if (wants_net_first(st) &&
+		st->frontier->query == program_fingerprint(program))
+		(void) program_net_first(program);
+	return program;
+}
+
 static void
 compile(CachedProgram *entry, const StreamTable *st)
 {
@@ -195,8 +214,9 @@ compile(CachedProgram *entry, const StreamTable *st)
 
 	discard(entry);
 	old = MemoryContextSwitchTo(context);
-	entry->program = program_compile(st->defview);
+	entry->program = program_compile_for(st);
 	entry->defview = st->defview;
+	entry->net_first = wants_net_first(st);
 	entry->sources = palloc0(sizeof(CachedSource) *
 							 (list_length(program_sources(entry->program)) + 1));
 	foreach(lc, program_sources(entry->program))
@@ -243,7 +263,8 @@ program_cache_get(const StreamTable *st)
 
 	for (;;)
 	{
-		if (entry->valid && entry->defview == st->defview)
+		if (entry->valid && entry->defview == st->defview &&
+			entry->net_first == wants_net_first(st))
 		{
 			lock_sources(entry);
 			if (entry->valid)

@@ -26,6 +26,7 @@ typedef struct CachedProgram
 	bool		valid;
 	MemoryContext context;
 	Oid			defview;
+	bool		net_first;		/* as the stream table said when this was made */
 	DeltaProgram *program;
 	int			nsources;
 	CachedSource *sources;
@@ -34,6 +35,12 @@ typedef struct CachedProgram
 	int			ntypes;
 	uint32	   *types;			/* their hash values in the cache of types */
 } CachedProgram;
+
+/*
+ * Compile the query of a stream table in the form on which its refreshes have
+ * settled, see program_net_first().
+ */
+extern DeltaProgram *program_compile_for(const StreamTable *st);
 
 /*
  * The program of a stream table, compiled if needed, with AccessShareLock

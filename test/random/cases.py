@@ -75,8 +75,6 @@ class CaseMaker:
             mode = 'DIFFERENTIAL' if q.constructs <= DIFFERENTIAL_CONSTRUCTS else 'AUTO'
             if rnd.random() < 0.03:
                 mode = 'FULL'
-            if q.may_raise and mode == 'DIFFERENTIAL':
-                mode = 'AUTO'
             name = ('st%d' if not odd else 'St %d') % (i + 1)
             case.sts.append(StreamTable(name, q, mode, rnd.random() < 0.9))
             self.tie(case.sts, i)

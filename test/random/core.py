@@ -43,15 +43,31 @@ class Core:
             b.targets.append(Target(self.expr(t, scope, rnd.choice([0, 0, 1, 2])), t, 'text'))
         if rnd.random() < 0.04:
             b.targets.append(Target(rnd.choice(["'lit'", 'NULL::integer', '7']), 'text', 'text'))
-        if rnd.random() < 0.06:
-            ints = self.cols(scope, lambda t: t == 'int')
-            if len(ints) > 1:
-                l, r = rnd.sample(ints, 2)
-                b.targets.append(Target('(10 / (%s - %s))' % (self.ref(*l[:2]), self.ref(*r[:2])),
-                                        'int', 'text'))
-                b.where.append('%s <> %s' % (self.ref(*l[:2]), self.ref(*r[:2])))
-                self.q.may_raise = True
+        self.quotient(b, scope, 0.06)
         return b
+
+    def quotient(self, b, scope, share):
+        """A division that fails for some combination of values, maybe of several rows."""
+        rnd = self.rnd
+        ints = self.cols(scope, lambda t: t == 'int')
+        if rnd.random() >= share or len(ints) < 2:
+            return
+        terms = [(rnd.choice([1, 13, 29]), self.ref(*c[:2]))
+                 for c in rnd.sample(ints, min(len(ints), rnd.choice([2, 2, 3])))]
+        divisor = ' + '.join('%d * %s' % t for t in terms)
+        divisor += ' - (%d)' % sum(t[0] * int(rnd.choice(TYPES['int'].dom).strip('()'))
+                                   for t in terms)
+        quotient = '(50 / (%s))' % divisor
+        if rnd.random() < 0.3:
+            b.where.append('%s <> 0' % divisor)
+        if b.group is not None:
+            what, typ = rnd.choice([('sum', 'bigint'), ('min', 'int')])
+            b.targets.append(Target('%s(%s)' % (what, quotient), typ, 'text'))
+        elif rnd.random() < 0.3:
+            b.where.append('%s < 2' % quotient)
+        else:
+            b.targets.append(Target(quotient, 'int', 'text'))
+        self.q.may_raise = True
 
     def make_union(self):
         rnd = self.rnd
@@ -76,6 +92,7 @@ class Core:
             return self.make_scalar()
         for _ in range(rnd.choice([0, 1, 1, 2, 2, 3, 4]) if b.targets else rnd.randint(1, 3)):
             b.targets.append(self.agg_target(scope))
+        self.quotient(b, scope, 0.04)
         rnd.shuffle(b.targets)
         return b
 

@@ -182,6 +182,8 @@ class QueryMaker(Core, Expressions, Joins, Sublinks, Aggregates, Windows, SetOps
             self.make_limit(b, scope, top)
         else:
             self.plain_targets(b, scope)
+            if top:
+                self.quotient(b, scope, 0.06)
             if self.sublinks > 0 and rnd.random() < 0.3:
                 with self.at('select list'):
                     b.targets.append(Target('(%s)' % self.sublink_anywhere(scope), 'bool',
