@@ -92,13 +92,13 @@ UPDATE l SET a = a + 1;
 SELECT * FROM fresh('listed');
 SELECT reason('listed');
 
--- AUTO, too
-SELECT made('auto', 'SELECT l.id, 100 / (l.a - r.b) AS q FROM l JOIN r ON l.k = r.k', 'AUTO');
 BEGIN;
 UPDATE l SET a = a + 5000;
 UPDATE r SET b = b + 50000;
 COMMIT;
 SELECT * FROM all_fresh('op_errors');
+-- AUTO, too
+SELECT made('auto', 'SELECT l.id, 100 / (l.a - r.b) AS q FROM l JOIN r ON l.k = r.k', 'AUTO');
 BEGIN;
 UPDATE l SET a = (SELECT min(b) FROM r WHERE r.k = l.k);
 UPDATE r SET b = b + 7000;
@@ -117,7 +117,7 @@ SELECT reason('plain');
 CREATE FUNCTION differ(a int, b int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
 BEGIN
 	IF a = b THEN
-		RAISE EXCEPTION '% is %', a, b;
+		RAISE EXCEPTION 'two values are equal';
 	END IF;
 	RETURN a - b;
 END $$;
