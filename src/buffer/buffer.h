@@ -46,6 +46,7 @@ typedef struct ChangeWindow
 	Tuplestorestate *rows;
 	int64		nrows;			/* tuples in rows, after consolidation */
 	int64		nchanges;		/* buffer rows read, before consolidation */
+	int64		npassed;		/* of them, those that the filter let through */
 	bool		has_negative;	/* some row of rows has w < 0 */
 	bool		has_marker;		/* the source was truncated in the window, or
 								 * changes of it may be missing; rows is NULL */

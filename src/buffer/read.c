@@ -203,6 +203,7 @@ typedef struct WindowRead
 	TupleTableSlot *row;
 	TupleTableSlot *waiting;	/* the row before, if it is not written yet */
 	int			waiting_w;		/* its weight, or 0 */
+	int64		npassed;		/* rows that the filter let through */
 } WindowRead;
 
 static void
@@ -222,6 +223,7 @@ read_begin(WindowRead *read, Relation buffer, TupleDesc desc,
 	read->waiting = MakeSingleTupleTableSlot(RelationGetDescr(buffer),
 											 &TTSOpsBufferHeapTuple);
 	read->waiting_w = 0;
+	read->npassed = 0;
 }
 
 static void
@@ -260,6 +262,7 @@ write_row(WindowRead *read, TupleTableSlot *slot, int w)
 	}
 	if (read->filter != NULL && !row_passes(read->filter, values, isnull))
 		return;
+	read->npassed++;
 	if (read->passing)
 		consolidate_pass(read->c, w);
 	else
@@ -358,6 +361,7 @@ buffer_read_window(Relation buffer, const SourceFrontier *since, Snapshot snapsh
 	else
 	{
 		write_waiting(&read);
+		window->npassed = read.npassed;
 		consolidate_end(read.c, window);
 	}
 	read_end(&read);

@@ -84,7 +84,8 @@ typedef struct StatementKey
 	uint64		order;			/* of the factors of a join that is taken in
 								 * steps, see join_steps.c; else 0 */
 	uint64		sizes;			/* how large the deltas are, roughly, if a plan
-								 * for large ones is kept; else 0 */
+								 * for large ones is kept; else 0: see
+								 * sizes_add() */
 } StatementKey;
 
 typedef struct Statement
@@ -236,7 +237,7 @@ extern void receive_weighted(TupleTableSlot *slot, void *arg);
 /* Compute and register the delta of every stage. */
 extern void run_stages(DeltaRun *run);
 extern int64 run_rows(const DeltaRun *run, SourceMask inputs);
-/* The orders of magnitude of the deltas of these inputs; never 0. */
+/* The sizes of the deltas of these inputs. */
 extern uint64 run_sizes(const DeltaRun *run, SourceMask inputs);
 /* Inputs of the program that a stage reads itself. */
 extern SourceMask stage_reads(const DeltaProgram *program, const Stage *stage);
@@ -337,6 +338,11 @@ extern void aggregate_run_full(DeltaProgram *program, Relation st,
 
 /* ---- run.c ---- */
 
+/*
+ * Add the size of one of the relations that a statement reads, in powers of
+ * four; 0 are none.
+ */
+extern uint64 sizes_add(uint64 sizes, int position, int64 rows);
 /* Are so many rows worth a plan of their own? */
 extern bool is_bulk(int64 rows);
 /* Append the delta of the branches that the key is about. */

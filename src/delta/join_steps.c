@@ -27,8 +27,8 @@
  * are applied to deltas too.
  *
  * The order of the groups matters for speed only: first the largest delta,
- * then those whose quals let the smallest part of their delta through, since
- * they will let the smallest part of dP through.
+ * then those that promise to take the most off dP for the least work.  What
+ * part of its changes a table's quals let through, they will let through of dP.
  *
  * Text and order are apart: a text follows from the StatementKey alone, whose
  * order says which factors have changed and in which order they are taken.
@@ -37,8 +37,9 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "buffer/consolidate.h"
-#include "common/hashfn.h"
+#include "catalog/pg_class.h"
 #include "delta/delta.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
@@ -46,6 +47,7 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/prep.h"
 #include "port/pg_bitutils.h"
+#include "utils/syscache.h"
 
 /* Relations: what a factor's quals leave of its delta, D_i, and dP_i. */
 #define NARROWED_NAME	"__pgt_n%d"
@@ -55,6 +57,12 @@
 /* order: four bits for each group, the number of the factor that has changed */
 #define ORDER_BITS		4
 #define MAX_STEP_FACTORS	15
+
+/* Time of a lookup by an index and of a row that is merely read, in a unit. */
+#define LOOKUP_COST		2.0
+#define SCAN_COST		0.12
+/* Rows of what has not been counted. */
+#define UNKNOWN_ROWS	1000000.0
 
 static int
 order_length(uint64 order)
@@ -675,7 +683,7 @@ magnitude(int64 rows)
 static uint64
 sizes_of(int64 a, int64 b)
 {
-	return Max(hash_combine64(hash_combine64(1, magnitude(a) / 2), magnitude(b) / 2), 1);
+	return sizes_add(sizes_add(0, 0, a), 1, b);
 }
 
 static void
@@ -697,45 +705,76 @@ narrow(StepRun *s)
 
 /*
  * How much less a group leaves of what it is joined with, in powers of two: by
- * what the factor's quals have left of its delta, and by guess for each factor
+ * what quals have left of the factor's changes, and by guess for each factor
  * that would come with it and has quals of its own.
  */
 static int
 selectivity(const StepRun *s, int factor)
 {
+	const ChangeWindow *window = &s->run->deltas[factor_input(s->run->program,
+															  list_nth(s->branch->factors, factor - 1))];
 	Bitmapset  *company = add_connected(s->equalities, bms_make_singleton(factor),
 										s->unchanged);
-	int			result = magnitude(factor_changes(s, factor)) -
-		magnitude(s->narrowed[factor]);
+	int			result = magnitude(window->nchanges) - magnitude(window->npassed) +
+		magnitude(window->nrows) - magnitude(s->narrowed[factor]);
 	int			member = -1;
 
 	company = bms_difference(bms_intersect(company, s->unchanged), s->reached);
 	while ((member = bms_next_member(company, member)) >= 0)
 		if (is_narrowed(s->join, member))
 			result += 2;
-	return result;
+	return Max(result, 0);
 }
 
-/* Should factor a be taken before b? */
+/* Rows of the table that a factor is, as they were counted last. */
+static double
+factor_rows(const StepRun *s, int factor)
+{
+	Oid			relid = ((Factor *) list_nth(s->branch->factors, factor - 1))->relid;
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	double		rows = 0;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		rows = ((Form_pg_class) GETSTRUCT(tuple))->reltuples;
+		ReleaseSysCache(tuple);
+	}
+	return rows > 0 ? rows : UNKNOWN_ROWS;
+}
+
+/*
+ * What joining a group takes off a prefix of that many rows, by what it costs:
+ * the rank by which filters are best applied.
+ */
+static double
+rank(const StepRun *s, int factor, double prefix)
+{
+	double		passing = 1.0 / (1 << Min(selectivity(s, factor), 30));
+	double		lookups = Min(prefix * LOOKUP_COST, factor_rows(s, factor) * SCAN_COST);
+
+	return (1 - passing) / (lookups + prefix * SCAN_COST);
+}
+
+/* Should factor a be taken before b?  prefix: rows of what was taken, 0: none */
 static bool
-comes_before(const StepRun *s, int a, int b, bool first)
+comes_before(const StepRun *s, int a, int b, double prefix)
 {
 	int			by_size = magnitude(s->narrowed[a]) - magnitude(s->narrowed[b]);
-	int			by_quals = selectivity(s, a) - selectivity(s, b);
+	double		by_rank = prefix > 0 ? rank(s, a, prefix) - rank(s, b, prefix) : 0;
 
-	if (!first && by_quals != 0)
-		return by_quals > 0;
+	if (by_rank != 0)
+		return by_rank > 0;
 	return by_size != 0 ? by_size > 0 : a < b;
 }
 
 static int
-next_factor(const StepRun *s, const Bitmapset *candidates, bool first)
+next_factor(const StepRun *s, const Bitmapset *candidates, double prefix)
 {
 	int			best = -1;
 	int			factor = -1;
 
 	while ((factor = bms_next_member(candidates, factor)) >= 0)
-		if (best < 0 || comes_before(s, factor, best, first))
+		if (best < 0 || comes_before(s, factor, best, prefix))
 			best = factor;
 	return best;
 }
@@ -745,6 +784,7 @@ choose_order(StepRun *s)
 {
 	Bitmapset  *rest = NULL;
 	uint64		order = 0;
+	double		prefix = 0;
 
 	for (int factor = 1; factor <= list_length(s->branch->factors); factor++)
 		if (s->narrowed[factor] > 0)
@@ -755,9 +795,13 @@ choose_order(StepRun *s)
 	{
 		Bitmapset  *candidates = add_neighbours(s->equalities, s->reached, rest);
 		int			factor = next_factor(s, bms_is_empty(candidates) ? rest : candidates,
-										 i == 0);
+										 prefix);
 
 		order |= (uint64) factor << (ORDER_BITS * i);
+		if (i == 0)
+			prefix = 2 << magnitude(s->narrowed[factor]);
+		else
+			prefix = Max(prefix / (1 << Min(selectivity(s, factor), 30)), 1);
 		rest = bms_del_member(rest, factor);
 		s->reached = bms_add_member(s->reached, factor);
 		s->reached = add_connected(s->equalities, s->reached, s->unchanged);

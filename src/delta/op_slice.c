@@ -152,7 +152,8 @@ slice_statement(const SliceRun *s, PlanKind kind, int step)
 			.step = step,
 			.mask = s->changed
 		},
-		.rows = s->nchanges
+		.rows = s->nchanges,
+		.sizes = sizes_add(0, 0, s->nchanges)
 	};
 
 	return statement;
@@ -408,6 +409,7 @@ fetch_right(SliceRun *s, int i)
 	if (slice->absent)
 		return;
 	statement.rows = delta.rows = s->nchanges + s->slices[0].nnew;
+	statement.sizes = delta.sizes = sizes_add(statement.sizes, 1, s->slices[0].nnew);
 	slice->new = make_store();
 	fetch_new(s, slice, &statement, false);
 	derive_old(s, slice, &delta);
@@ -456,6 +458,7 @@ evaluate(SliceRun *s, TupleDesc desc, bool new, Consolidation *c)
 
 	statement.desc = desc;
 	statement.rows = 0;
+	statement.sizes = 0;
 	if (s->stage->rule == STAGE_PARTITION)
 		statement.key.mask = 0; /* all inputs are slices, whatever changed */
 	for (int i = 0; i < s->nslices; i++)
@@ -468,6 +471,7 @@ evaluate(SliceRun *s, TupleDesc desc, bool new, Consolidation *c)
 						 slice->desc, new ? slice->new : slice->old,
 						 new ? slice->nnew : slice->nold);
 		statement.rows += Max(slice->nnew, slice->nold);
+		statement.sizes = sizes_add(statement.sizes, i, Max(slice->nnew, slice->nold));
 	}
 	program_execute(s->run->program, &statement, receive_result, &result);
 	for (int i = 0; i < s->nslices; i++)

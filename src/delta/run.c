@@ -19,6 +19,7 @@
 
 #include "access/xact.h"
 #include "delta/delta.h"
+#include "port/pg_bitutils.h"
 #include "tcop/dest.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -297,12 +298,32 @@ plan_lookups(SPIPlanPtr plan)
 	AtEOXact_GUC(false, level);
 }
 
+uint64
+sizes_add(uint64 sizes, int position, int64 rows)
+{
+	int			shift = 4 * (position % 16);
+	uint64		size = rows > 0 ? 1 + Min(14, pg_leftmost_one_pos64(rows) / 2) : 1;
+	uint64		old = (sizes >> shift) & 15;
+
+	return (sizes & ~(UINT64CONST(15) << shift)) | Max(size, old) << shift;
+}
+
+/* None differs by much more than the step from one size to the next. */
+static bool
+sizes_are_close(uint64 a, uint64 b)
+{
+	for (; a != 0 || b != 0; a >>= 4, b >>= 4)
+		if (((a & 15) == 0) != ((b & 15) == 0) || abs((int) (a & 15) - (int) (b & 15)) > 1)
+			return false;
+	return true;
+}
+
 static bool
 same_key(const StatementKey *a, const StatementKey *b)
 {
 	return a->kind == b->kind && a->stage == b->stage && a->step == b->step &&
 		a->mask == b->mask && a->nulls == b->nulls && a->order == b->order &&
-		a->sizes == b->sizes;
+		sizes_are_close(a->sizes, b->sizes);
 }
 
 /* Large deltas come in many sizes: of their plans only the last are kept. */

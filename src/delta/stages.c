@@ -12,9 +12,7 @@
 #include "postgres.h"
 
 #include "buffer/consolidate.h"
-#include "common/hashfn.h"
 #include "delta/delta.h"
-#include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
 int
@@ -121,12 +119,12 @@ run_rows(const DeltaRun *run, SourceMask inputs)
 uint64
 run_sizes(const DeltaRun *run, SourceMask inputs)
 {
-	uint64		sizes = 1;
+	uint64		sizes = 0;
 
 	for (int i = 0; i < program_ninputs(run->program); i++)
 		if (run->changed & inputs & INPUT_BIT(i))
-			sizes = hash_combine64(sizes, pg_leftmost_one_pos64(run->deltas[i].nrows) / 2);
-	return Max(sizes, 1);
+			sizes = sizes_add(sizes, i, run->deltas[i].nrows);
+	return sizes;
 }
 
 void
