@@ -262,6 +262,9 @@ extern int	expression_scale(Node *expr);
  */
 extern Stage *tree_reevaluated(const QueryTree *tree);
 
+/* Does the planner see through to the tables of the stage, for good indexes? */
+extern bool stage_is_flat(const Stage *stage);
+
 /* The expression below binary-coercible conversions. */
 extern Node *strip_relabel(Node *node);
 

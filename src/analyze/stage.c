@@ -237,6 +237,27 @@ tree_unique(const QueryTree *tree)
 }
 
 bool
+stage_is_flat(const Stage *stage)
+{
+	ListCell   *lb,
+			   *lf;
+
+	if (stage->rule == STAGE_STORED)
+		return true;
+	if (stage->rule != STAGE_SUM)
+		return false;
+	foreach(lb, stage->branches)
+		foreach(lf, ((Branch *) lfirst(lb))->factors)
+		{
+			Factor	   *factor = lfirst(lf);
+
+			if (factor->stage != NULL && !stage_is_flat(factor->stage))
+				return false;
+		}
+	return true;
+}
+
+bool
 is_stored(const Analysis *an, const Query *query)
 {
 	return list_position(an->shared->queries, (Node *) query) != 0;

@@ -177,17 +177,34 @@ set_order(Stage *stage, const Query *query)
 	}
 }
 
+/* A sum of joins of tables, which an index can give the first rows of; or NULL. */
+static Stage *
+flat_input(Analysis *an, Query *inner)
+{
+	int			nstages = list_length(an->stages);
+	int			nstored = list_length(an->shared->stored);
+	Stage	   *stage = inner_stage(an, inner);
+
+	if (an->reason != NULL || stage_is_flat(stage) || inner->hasDistinctOn)
+		return stage;
+	forget_stages(an, nstages, nstored);
+	return NULL;
+}
+
 /*
- * What a limit takes the first rows of.  Groups are kept, in that order, for
- * else all of them would have to be computed to find the first ones.
+ * What a limit takes the first rows of.  Groups, and what subqueries and outer
+ * joins make, are kept, in that order, for else all of them would have to be
+ * computed to find the first ones.
  */
 static Stage *
 limit_input(Analysis *an, Query *inner, const Query *query)
 {
-	Stage	   *stage;
+	Stage	   *stage = NULL;
 
 	if (!query_is_grouped(inner) || inner->hasDistinctOn)
-		return inner_stage(an, inner);
+		stage = flat_input(an, copyObject(inner));
+	if (stage != NULL || an->reason != NULL)
+		return stage;
 	show_targets(inner);
 	stage = stage_stored(an, inner);
 	if (stage != NULL && stage->order == NIL)

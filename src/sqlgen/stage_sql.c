@@ -26,27 +26,6 @@
 #include "utils/ruleutils.h"
 
 bool
-stage_is_flat(const Stage *stage)
-{
-	ListCell   *lb,
-			   *lf;
-
-	if (stage->rule == STAGE_STORED)
-		return true;
-	if (stage->rule != STAGE_SUM)
-		return false;
-	foreach(lb, stage->branches)
-		foreach(lf, ((Branch *) lfirst(lb))->factors)
-		{
-			Factor	   *factor = lfirst(lf);
-
-			if (factor->stage != NULL && !stage_is_flat(factor->stage))
-				return false;
-		}
-	return true;
-}
-
-bool
 stage_inputs_differ(const Stage *stage)
 {
 	Bitmapset  *seen = NULL;

@@ -47,9 +47,6 @@ extern void block_sql(const Stage *stage, const char *first,
  */
 extern List *linear_match(const Stage *stage, int i, const char *left_relation);
 
-/* Does the planner see through to the tables of the stage, for good indexes? */
-extern bool stage_is_flat(const Stage *stage);
-
 /* False if some stage is two inputs of a block, which share a name then. */
 extern bool stage_inputs_differ(const Stage *stage);
 
