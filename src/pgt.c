@@ -10,6 +10,7 @@
 #include "fmgr.h"
 
 #include "capture/capture.h"
+#include "delta/program.h"
 #include "refresh/refresh.h"
 #include "scheduler/scheduler.h"
 
@@ -22,6 +23,7 @@ _PG_init(void)
 {
 	pgt_guc_init();
 	capture_init();
+	delta_init();
 	refresh_init();
 	scheduler_init();
 }

@@ -664,7 +664,7 @@ recompute_affected(MergeRun *run)
 		}
 		groups->seen = palloc0(sizeof(bool) * groups->count);
 		program_register(SQLGEN_AFFECTED_NAME, run->affected_desc, groups->keys,
-						 groups->count);
+						 groups->count, NULL);
 		recompute_groups(run, groups->null_keys, groups->count);
 		program_unregister(SQLGEN_AFFECTED_NAME);
 		delete_unseen(run, groups);

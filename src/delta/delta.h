@@ -169,6 +169,17 @@ typedef struct DeltaRun
 	List	   *joins;			/* relations that steps to a join have made */
 } DeltaRun;
 
+/* What the columns, after w, of a relation of a refresh are. */
+typedef struct RelationOrigin
+{
+	const DeltaProgram *program;
+	int			input;			/* those of an input, or */
+	const Branch *branch;		/* if not NULL, */
+	List	   *columns;		/* of Var, in terms of the branch */
+} RelationOrigin;
+
+extern RelationOrigin *input_origin(const DeltaProgram *program, int input);
+
 /* ---- op_join.c ---- */
 
 /* Inputs of the program that branches read. */
@@ -361,9 +372,15 @@ extern void program_execute(DeltaProgram *program, const Statement *statement,
 /* At the beginning of a run: none is registered. */
 extern void program_register_none(void);
 extern void program_unregister(const char *name);
-/* Make a tuplestore visible to SQL under a name, until SPI_finish(). */
+/*
+ * Make a tuplestore visible to SQL under a name, until SPI_finish().  origin
+ * may be NULL; it must live as long.
+ */
 extern void program_register(const char *name, TupleDesc desc,
-							 Tuplestorestate *rows, int64 nrows);
+							 Tuplestorestate *rows, int64 nrows,
+							 const RelationOrigin *origin);
+/* While a statement for large deltas runs; NULL: unknown, or no such relation. */
+extern const RelationOrigin *program_relation_origin(const char *name);
 
 static inline ProgramSource *
 program_source(const DeltaProgram *program, int i)

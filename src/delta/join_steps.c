@@ -658,7 +658,10 @@ keep_relation(StepRun *s, Statement *statement, const char *name, List *columns)
 	JoinRelation *relation = palloc0(sizeof(JoinRelation));
 	TupleDesc	desc = window_descriptor(columns_stage(columns));
 	Consolidation *c = consolidate_begin(desc, run->program->unit_weights);
+	RelationOrigin *origin = input_origin(run->program, 0);
 
+	origin->branch = s->branch;
+	origin->columns = columns;
 	relation->name = pstrdup(name);
 	statement->desc = desc;
 	statement->bulk = true;
@@ -668,7 +671,7 @@ keep_relation(StepRun *s, Statement *statement, const char *name, List *columns)
 	if (relation->window.rows == NULL)
 		relation->window.rows = tuplestore_begin_heap(false, false, work_mem);
 	program_register(relation->name, desc, relation->window.rows,
-					 relation->window.nrows);
+					 relation->window.nrows, origin);
 	run->joins = lappend(run->joins, relation);
 	MemoryContextSwitchTo(old);
 	return relation->window.nrows;

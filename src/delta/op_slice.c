@@ -142,6 +142,13 @@ slice_end(SliceRun *s)
 	}
 }
 
+static RelationOrigin *
+slice_origin(const SliceRun *s, const Slice *slice)
+{
+	return input_origin(s->run->program,
+						stage_input_index(s->run->program, slice->stage));
+}
+
 static Statement
 slice_statement(const SliceRun *s, PlanKind kind, int step)
 {
@@ -424,7 +431,8 @@ fetch_linear(SliceRun *s)
 	fetch_left(s);
 	if (left->nnew == 0 && left->nold == 0)
 		return;
-	program_register(name, left->desc, left->new, left->nnew);
+	program_register(name, left->desc, left->new, left->nnew,
+					 slice_origin(s, left));
 	for (int i = 1; i < s->nslices; i++)
 		fetch_right(s, i);
 	program_unregister(name);
@@ -469,7 +477,7 @@ evaluate(SliceRun *s, TupleDesc desc, bool new, Consolidation *c)
 			continue;
 		program_register(psprintf(SQLGEN_STAGE_NAME, slice->stage->number),
 						 slice->desc, new ? slice->new : slice->old,
-						 new ? slice->nnew : slice->nold);
+						 new ? slice->nnew : slice->nold, slice_origin(s, slice));
 		statement.rows += Max(slice->nnew, slice->nold);
 		statement.sizes = sizes_add(statement.sizes, i, Max(slice->nnew, slice->nold));
 	}

@@ -42,6 +42,9 @@ typedef struct LayoutColumn
 
 typedef struct DeltaProgram DeltaProgram;
 
+/* At load time. */
+extern void delta_init(void);
+
 /*
  * Compile the query of a definition view, as its owner sees it.  The caller
  * runs as the owner, with the fixed search_path, and holds locks on the view.

@@ -97,6 +97,7 @@ typedef struct Registered
 {
 	EphemeralNamedRelation enr;
 	int64		nrows;
+	const RelationOrigin *origin;
 } Registered;
 
 /*
@@ -104,6 +105,9 @@ typedef struct Registered
  * of the last one first.
  */
 static List *registered = NIL;
+
+/* Does a statement run that is planned for what there is? */
+static bool running_large = false;
 
 void
 program_register_none(void)
@@ -113,7 +117,7 @@ program_register_none(void)
 
 void
 program_register(const char *name, TupleDesc desc, Tuplestorestate *rows,
-				 int64 nrows)
+				 int64 nrows, const RelationOrigin *origin)
 {
 	EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
 	Registered *r = palloc(sizeof(Registered));
@@ -127,6 +131,7 @@ program_register(const char *name, TupleDesc desc, Tuplestorestate *rows,
 	enr->reldata = rows;
 	r->enr = enr;
 	r->nrows = nrows;
+	r->origin = origin;
 	registered = lappend(registered, r);
 	rc = SPI_register_relation(enr);
 	if (rc != SPI_OK_REL_REGISTER)
@@ -143,6 +148,29 @@ program_unregister(const char *name)
 	foreach(lc, registered)
 		if (strcmp(((Registered *) lfirst(lc))->enr->md.name, name) == 0)
 			registered = foreach_delete_current(registered, lc);
+}
+
+RelationOrigin *
+input_origin(const DeltaProgram *program, int input)
+{
+	RelationOrigin *origin = palloc0(sizeof(RelationOrigin));
+
+	origin->program = program;
+	origin->input = input;
+	return origin;
+}
+
+const RelationOrigin *
+program_relation_origin(const char *name)
+{
+	ListCell   *lc;
+
+	if (!running_large)
+		return NULL;
+	foreach(lc, registered)
+		if (strcmp(((Registered *) lfirst(lc))->enr->md.name, name) == 0)
+			return ((Registered *) lfirst(lc))->origin;
+	return NULL;
 }
 
 /* The planner sees few rows in each, or what there is. */
@@ -422,13 +450,23 @@ program_execute(DeltaProgram *program, const Statement *statement,
 		.arg = arg
 	};
 	SPIExecuteOptions options = {0};
+	bool		outer = running_large;
 	int			rc;
 
 	/* read_only: every statement runs under the refresh's snapshot */
 	options.read_only = true;
 	options.params = statement_params(statement);
 	options.dest = &receiver.pub;
-	rc = SPI_execute_plan_extended(plan, &options);
+	running_large = !tiny;
+	PG_TRY();
+	{
+		rc = SPI_execute_plan_extended(plan, &options);
+	}
+	PG_FINALLY();
+	{
+		running_large = outer;
+	}
+	PG_END_TRY();
 	if (rc < 0)
 		elog(ERROR, "could not run a statement of a refresh: %s",
 			 SPI_result_code_string(rc));

@@ -137,7 +137,7 @@ run_publish(DeltaRun *run, int input)
 	run->changed |= INPUT_BIT(input);
 	program_register(psprintf(SQLGEN_DELTA_NAME, input + 1),
 					 run->program->window_desc[input], window->rows,
-					 window->nrows);
+					 window->nrows, input_origin(run->program, input));
 }
 
 DeltaRun *
