@@ -130,11 +130,53 @@ stored_branches(Analysis *an, Query *query)
 	return stage == NULL ? NIL : stage_branches(stage);
 }
 
+/* Does a change of some rows of a group change its row, whatever else it has? */
+static bool
+merges_groups(const QueryTree *tree)
+{
+	Identity	identity;
+	const char *reason;
+	ListCell   *lc;
+
+	if (!tree->aggregated || tree->nkeys == 0 ||
+		!identity_derive(tree, &identity, &reason) || identity.kind != IDENTITY_KEY)
+		return false;
+	foreach(lc, tree->calls)
+		if (((AggregateCall *) lfirst(lc))->kind == AGGREGATE_RECOMPUTE)
+			return false;
+	return true;
+}
+
+/*
+ * Groups that are grouped again are kept if they can be merged: a change then
+ * costs the same however many rows its group has.  NIL if they cannot.
+ */
+static List *
+regrouped_branches(From *from, Query *query)
+{
+	Analysis   *an = from->an;
+	int			nstages = list_length(an->stages);
+	int			nstored = list_length(an->shared->stored);
+	List	   *branches;
+
+	if (!query_is_grouped(from->query))
+		return NIL;
+	branches = stored_branches(an, copyObject(query));
+	if (branches != NIL && an->reason == NULL &&
+		merges_groups(((Stage *) llast(an->shared->stored))->tree))
+		return branches;
+	forget_stages(an, nstages, nstored);
+	an->reason = NULL;
+	an->impossible = false;
+	return NIL;
+}
+
 /* The branches that one range table entry stands for; NIL for a function. */
 static List *
 rte_branches(From *from, RangeTblEntry *rte)
 {
 	Stage	   *stage;
+	List	   *branches;
 
 	switch (rte->rtekind)
 	{
@@ -142,11 +184,14 @@ rte_branches(From *from, RangeTblEntry *rte)
 			from->an->reason = relation_reason(rte);
 			return table_branches(rte->relid);
 		case RTE_SUBQUERY:
-			if (is_stored(from->an, rte->subquery) ||
-				(from->store && query_is_grouped(rte->subquery) &&
-				 !has_outer_references(rte->subquery)))
+			if (is_stored(from->an, rte->subquery))
 				return stored_branches(from->an, rte->subquery);
-			return normalize_query(from->an, rte->subquery);
+			if (!query_is_grouped(rte->subquery) || has_outer_references(rte->subquery))
+				return normalize_query(from->an, rte->subquery);
+			if (from->store)
+				return stored_branches(from->an, rte->subquery);
+			branches = regrouped_branches(from, rte->subquery);
+			return branches != NIL ? branches : normalize_query(from->an, rte->subquery);
 		case RTE_FUNCTION:
 		case RTE_TABLEFUNC:
 		case RTE_VALUES:
