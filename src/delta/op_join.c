@@ -392,8 +392,8 @@ affected_restrictions(const DeltaProgram *program, const Branch *branch,
 		if ((null_keys & (UINT64CONST(1) << key)) != 0 || !IsA(var, Var) ||
 			!restriction_fits(r.opno, var->vartype))
 			continue;
-		r.set = restriction_values(r.opno, exprType(list_nth(branch->targets, key)),
-								   key + 1, SQLGEN_AFFECTED_NAME);
+		restriction_to_rows(&r, exprType(list_nth(branch->targets, key)), key + 1,
+							SQLGEN_AFFECTED_NAME);
 		branch_restrict(branch, equalities, var->varno, var->varattno, &r, pushed);
 	}
 	return pushed;

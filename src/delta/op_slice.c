@@ -11,14 +11,16 @@
  * is exact if Q of what is left out is the same before and after and adds to
  * Q of the slice.
  *
- * PARTITION.  Let A_k be the values of key k in the deltas, NULL being one, and
- * P(row) = the row's key k is in A_k, for all k.  Q is a sum over key values;
- * those outside P have not changed, and all rows of the deltas are inside:
+ * PARTITION.  Let P(row) = some row of the deltas has the same keys.  Q is a sum
+ * over key values; those outside P have not changed, and all rows of the deltas
+ * are inside:
  *
  *		N_i = I_i | P,		O_i = N_i - dI_i
  *
- * P lets through combinations of keys that no delta has.  They add the same to
- * both sides.  A key that cannot be collected in an array is left out of P.
+ * Any weaker P does as well: what it lets through adds the same to both sides.
+ * A key that cannot be collected in an array is left out, and where NULL is
+ * among the keys, P asks for each key by itself whether some row has it, or has
+ * NULL if that is so.
  *
  * LINEAR in its first input L.  Let P(l) = l matches some row of some dR_j in
  * all pairs of columns.  A row of L outside P meets the same rows of all R

@@ -133,23 +133,37 @@ slice_reads_stage(const Stage *stage, uint64 changed, int i)
 
 /* ---- values that changed ---- */
 
+/* The values of keys in one delta, columns k<n> by their positions in the list. */
 static void
-append_values(const DeltaProgram *program, const StageInput *input, int column,
-			  const SliceKey *key, const char *separator, StringInfo out)
+append_values(const DeltaProgram *program, const Stage *stage,
+			  const StageInput *input, List *keys, StringInfo out)
 {
-	appendStringInfo(out, "%sSELECT c%d::%s", separator, column,
-					 plain_type_name(key->element));
-	if (OidIsValid(key->collation))
-		appendStringInfo(out, " COLLATE %s",
-						 generate_collation_name(key->collation));
-	appendStringInfo(out, " AS k FROM " SQLGEN_DELTA_NAME,
+	const char *separator = "SELECT ";
+	ListCell   *lc;
+
+	foreach(lc, keys)
+	{
+		const SliceKey *key = lfirst(lc);
+		int			column = stage->rule == STAGE_LINEAR ?
+			((StagePair *) list_nth(input->pairs, key->position))->right :
+			input->keys[key->position];
+
+		appendStringInfo(out, "%sc%d::%s", separator, column,
+						 plain_type_name(key->element));
+		if (OidIsValid(key->collation))
+			appendStringInfo(out, " COLLATE %s",
+							 generate_collation_name(key->collation));
+		appendStringInfo(out, " AS k%d", foreach_current_index(lc) + 1);
+		separator = ", ";
+	}
+	appendStringInfo(out, " FROM " SQLGEN_DELTA_NAME,
 					 stage_input_index(program, input->stage) + 1);
 }
 
-/* A query, column k, for the values of one key in the deltas that bring them. */
+/* The values of keys, which are of the same deltas, in all that bring them. */
 static char *
 values_sql(const DeltaProgram *program, const Stage *stage, uint64 changed,
-		   const SliceKey *key)
+		   List *keys)
 {
 	StringInfoData sql;
 	const char *separator = "";
@@ -157,56 +171,120 @@ values_sql(const DeltaProgram *program, const Stage *stage, uint64 changed,
 	initStringInfo(&sql);
 	if (stage->rule == STAGE_LINEAR)
 	{
-		const StageInput *input = stage_input_at(stage, key->input);
-		const StagePair *pair = list_nth(input->pairs, key->position);
+		const StageInput *input = stage_input_at(stage,
+												 ((SliceKey *) linitial(keys))->input);
 
-		append_values(program, input, pair->right, key, "", &sql);
+		append_values(program, stage, input, keys, &sql);
 		return sql.data;
 	}
 	for (int i = 0; i < list_length(stage->inputs); i++)
 		if (input_changed(changed, i))
 		{
-			const StageInput *input = stage_input_at(stage, i);
-
-			append_values(program, input, input->keys[key->position], key,
-						  separator, &sql);
+			appendStringInfoString(&sql, separator);
+			append_values(program, stage, stage_input_at(stage, i), keys, &sql);
 			separator = " UNION ALL ";
 		}
 	return sql.data;
 }
 
-/* For each key its values, and whether NULL is one. */
+/* The keys that come from the same deltas as the first one. */
+static List *
+keys_together(List *keys, const SliceKey *first)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, keys)
+		if (((SliceKey *) lfirst(lc))->input == first->input)
+			result = lappend(result, lfirst(lc));
+	return result;
+}
+
+/*
+ * For each key its values, and whether NULL is one.  The arrays of keys that
+ * come together go in step: they are the columns of the distinct rows.
+ */
 static void
 keys_sql(const DeltaProgram *program, const Stage *stage, uint64 changed,
 		 StringInfo out)
 {
-	const char *separator = "SELECT ";
+	List	   *keys = slice_keys(stage, changed);
+	StringInfoData from;
 	ListCell   *lc;
 
-	foreach(lc, slice_keys(stage, changed))
+	initStringInfo(&from);
+	foreach(lc, keys)
 	{
-		char	   *values = values_sql(program, stage, changed, lfirst(lc));
+		const SliceKey *key = lfirst(lc);
+		List	   *together = keys_together(keys, key);
+		int			column = 0;
 
-		appendStringInfo(out,
-						 "%sARRAY(SELECT DISTINCT k FROM (%s) v WHERE k IS NOT NULL), "
-						 "EXISTS (SELECT FROM (%s) v WHERE k IS NULL)",
-						 separator, values, values);
-		separator = ", ";
+		if (linitial(together) != key)
+			continue;
+		appendStringInfo(&from, "%s(SELECT", from.len > 0 ? ", " : "");
+		for (column = 1; column <= list_length(together); column++)
+			appendStringInfo(&from, "%s coalesce(array_agg(k%d), '{}'), coalesce(bool_or(k%d IS NULL), false)",
+							 column > 1 ? "," : "", column, column);
+		appendStringInfo(&from, " FROM (SELECT DISTINCT * FROM (%s) v) v) g%d",
+						 values_sql(program, stage, changed, together), key->input);
 	}
+	appendStringInfo(out, "SELECT * FROM %s", from.data);
 }
 
 /* ---- restrictions by parameters ---- */
 
+/* The number of the parameter that has the key's values. */
+static int
+key_param(List *keys, const SliceKey *key)
+{
+	ListCell   *lc;
+
+	foreach(lc, keys)
+		if (lfirst(lc) == key)
+			return foreach_current_index(lc) + 1;
+	elog(ERROR, "a key is not among those of its stage");
+}
+
+/*
+ * Let a restriction name the rows of all keys that come together with this one,
+ * as k(c1, c2, ...).
+ */
+static void
+add_rows(Restriction *r, List *keys, const SliceKey *key)
+{
+	List	   *together = keys_together(keys, key);
+	const char *separator = "ROWS FROM (";
+	StringInfoData rows;
+	ListCell   *lc;
+
+	if (list_length(together) < 2)
+		return;
+	initStringInfo(&rows);
+	foreach(lc, together)
+	{
+		appendStringInfo(&rows, "%sunnest($%d)", separator, key_param(keys, lfirst(lc)));
+		separator = ", ";
+	}
+	appendStringInfoString(&rows, ") k");
+	sqlgen_column_aliases(&rows, list_length(together));
+	r->rows = rows.data;
+	r->element = psprintf("k.c%d", key_param(together, key));
+}
+
+/* nulls: keys of which NULL is a value; no rows can be named then. */
 static Restriction *
-key_restriction(const SliceKey *key, int param, int column, bool or_null)
+key_restriction(List *keys, const SliceKey *key, int column, uint64 nulls)
 {
 	Restriction *r = palloc0(sizeof(Restriction));
+	int			param = key_param(keys, key);
 
 	r->column = column;
 	r->opno = key->opno;
 	r->collation = key->collation;
 	r->set = psprintf("$%d", param);
-	r->or_null = or_null;
+	r->or_null = param <= MAX_SOURCES && (nulls & (UINT64CONST(1) << (param - 1))) != 0;
+	if (nulls == 0)
+		add_rows(r, keys, key);
 	return r;
 }
 
@@ -215,19 +293,17 @@ static void
 partition_input_sql(const Stage *stage, int i, uint64 nulls, StringInfo out)
 {
 	const StageInput *input = stage_input_at(stage, i);
+	List	   *keys = slice_keys(stage, 0);	/* whatever has changed */
 	List	   *restrictions = NIL;
-	int			param = 0;
 	ListCell   *lc;
 
-	/* the keys do not depend on what has changed */
-	foreach(lc, slice_keys(stage, 0))
+	foreach(lc, keys)
 	{
 		const SliceKey *key = lfirst(lc);
-		bool		or_null = (nulls & (UINT64CONST(1) << param)) != 0;
 
 		restrictions = lappend(restrictions,
-							   key_restriction(key, ++param,
-											   input->keys[key->position], or_null));
+							   key_restriction(keys, key, input->keys[key->position],
+											   nulls));
 	}
 	stage_state_sql(input->stage, restrictions, out);
 }
@@ -236,20 +312,19 @@ partition_input_sql(const Stage *stage, int i, uint64 nulls, StringInfo out)
 static List *
 touched_restrictions(const Stage *stage, uint64 changed, int i)
 {
+	List	   *keys = slice_keys(stage, changed);
 	List	   *result = NIL;
-	int			param = 0;
 	ListCell   *lc;
 
-	foreach(lc, slice_keys(stage, changed))
+	foreach(lc, keys)
 	{
 		const SliceKey *key = lfirst(lc);
 		const StagePair *pair;
 
-		param++;
 		if (key->input != i)
 			continue;
 		pair = list_nth(stage_input_at(stage, i)->pairs, key->position);
-		result = lappend(result, key_restriction(key, param, pair->left, false));
+		result = lappend(result, key_restriction(keys, key, pair->left, 0));
 	}
 	return result;
 }
@@ -308,6 +383,13 @@ outside_sql(const DeltaProgram *program, const Stage *stage, uint64 changed,
 
 /* ---- LINEAR: other inputs, restricted by the slice of the first ---- */
 
+static void
+append_more_columns(const Stage *stage, StringInfo out)
+{
+	for (int column = 2; column <= list_length(stage->columns); column++)
+		appendStringInfo(out, ", c%d", column);
+}
+
 static List *
 matching_restrictions(const DeltaProgram *program, const Stage *stage,
 					  uint64 changed, int i)
@@ -316,27 +398,23 @@ matching_restrictions(const DeltaProgram *program, const Stage *stage,
 	char	   *left = psprintf(SQLGEN_LEFT_NAME, stage->number);
 	char	   *delta = psprintf(SQLGEN_DELTA_NAME,
 								 stage_input_index(program, first) + 1);
-	List	   *result;
-	List	   *gone;
-	ListCell   *lr,
-			   *lg;
 
 	if (!stage_inputs_differ(stage))
 		return NIL;
-	result = linear_match(stage, i, left);
-	if (!input_changed(changed, 0))
-		return result;
-
 	/* the old slice of the first input has rows that are only in its delta */
-	gone = linear_match(stage, i, delta);
-	forboth(lr, result, lg, gone)
+	if (input_changed(changed, 0))
 	{
-		Restriction *r = lfirst(lr);
+		StringInfoData both;
 
-		r->set = psprintf("%s UNION ALL %s", r->set,
-						  ((Restriction *) lfirst(lg))->set);
+		initStringInfo(&both);
+		appendStringInfo(&both, "(SELECT c1");
+		append_more_columns(first, &both);
+		appendStringInfo(&both, " FROM %s UNION ALL SELECT c1", left);
+		append_more_columns(first, &both);
+		appendStringInfo(&both, " FROM %s)", delta);
+		left = both.data;
 	}
-	return result;
+	return linear_match(stage, i, left);
 }
 
 static void
@@ -408,20 +486,18 @@ result_sql(const Stage *stage, uint64 changed, StringInfo out)
 static List *
 shown_restrictions(const Stage *stage, uint64 nulls)
 {
+	List	   *keys = slice_keys(stage, 0);
 	List	   *result = NIL;
-	int			param = 0;
 	ListCell   *lc;
 
-	foreach(lc, slice_keys(stage, 0))
+	foreach(lc, keys)
 	{
 		const SliceKey *key = lfirst(lc);
-		bool		or_null = param < MAX_SOURCES && (nulls & (UINT64CONST(1) << param)) != 0;
 
-		param++;
 		for (int i = 0; i < list_length(stage->columns); i++)
 			if (stage->origins[i] == key->position + 1)
 			{
-				result = lappend(result, key_restriction(key, param, i + 1, or_null));
+				result = lappend(result, key_restriction(keys, key, i + 1, nulls));
 				break;
 			}
 	}

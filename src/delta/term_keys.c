@@ -77,8 +77,10 @@ term_restrictions(const Branch *branch, List *equalities,
 		r->column = e->column;
 		r->opno = e->opno;
 		r->collation = e->collation;
-		r->set = restriction_values(e->opno, last->other_type, last->other_column,
-									deltas[last->other - 1]);
+		restriction_to_rows(r, last->other_type, last->other_column,
+							deltas[last->other - 1]);
+		/* the same delta may stand for two factors */
+		r->rows = NULL;
 		result = lappend(result, r);
 		restricted = bms_add_member(restricted, e->column);
 	}

@@ -56,16 +56,14 @@ append_operator(StringInfo out, Oid opno)
 	ReleaseSysCache(tuple);
 }
 
-void
-restriction_append(StringInfo out, const Restriction *r, const char *expr,
-				   Oid type)
+/* expr opno ...; the right side follows */
+static void
+append_left_side(StringInfo out, const Restriction *r, const char *expr, Oid type)
 {
 	Oid			left,
 				right;
 
 	op_input_types(r->opno, &left, &right);
-	if (r->or_null)
-		appendStringInfoChar(out, '(');
 	appendStringInfo(out, "(%s)", expr);
 	if (left != type && !IsPolymorphicType(left))
 		appendStringInfo(out, "::%s", plain_type_name(left));
@@ -73,15 +71,93 @@ restriction_append(StringInfo out, const Restriction *r, const char *expr,
 		appendStringInfo(out, " COLLATE %s", generate_collation_name(r->collation));
 	appendStringInfoChar(out, ' ');
 	append_operator(out, r->opno);
+}
+
+static void
+append_single(StringInfo out, const Restriction *r, const char *expr, Oid type)
+{
+	if (r->or_null)
+		appendStringInfoChar(out, '(');
+	append_left_side(out, r, expr, type);
 	appendStringInfo(out, " ANY (%s)", r->set);
 	if (r->or_null)
 		appendStringInfo(out, " OR (%s) IS NULL)", expr);
+}
+
+/* Do both name the same rows? */
+static bool
+are_joint(const Restriction *a, const Restriction *b)
+{
+	return a->rows != NULL && b->rows != NULL && strcmp(a->rows, b->rows) == 0;
+}
+
+List *
+restriction_joint(const Restriction *r, List *restrictions)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, restrictions)
+		if (lfirst(lc) == r || are_joint(r, lfirst(lc)))
+			result = lappend(result, lfirst(lc));
+	return result;
+}
+
+/* The first of the restrictions stands for all to the same rows. */
+static void
+append_joint(StringInfo out, const Restriction *first, List *restrictions,
+			 List *exprs, List *types)
+{
+	const char *keyword = " WHERE ";
+	ListCell   *lr,
+			   *le,
+			   *lt;
+
+	appendStringInfo(out, "EXISTS (SELECT FROM %s", first->rows);
+	forthree(lr, restrictions, le, exprs, lt, types)
+	{
+		const Restriction *r = lfirst(lr);
+
+		if (!are_joint(first, r))
+			continue;
+		appendStringInfoString(out, keyword);
+		append_left_side(out, r, lfirst(le), lfirst_oid(lt));
+		appendStringInfo(out, " %s", r->element);
+		keyword = " AND ";
+	}
+	appendStringInfoChar(out, ')');
+}
+
+void
+restriction_conditions(StringInfo out, const char *keyword, List *restrictions,
+					   List *exprs, List *types)
+{
+	ListCell   *lr,
+			   *le,
+			   *lt;
+
+	forthree(lr, restrictions, le, exprs, lt, types)
+	{
+		const Restriction *r = lfirst(lr);
+		List	   *joint = restriction_joint(r, restrictions);
+
+		if (linitial(joint) != r)
+			continue;
+		appendStringInfoString(out, keyword);
+		keyword = " AND ";
+		if (list_length(joint) > 1)
+			append_joint(out, r, restrictions, exprs, types);
+		else
+			append_single(out, r, lfirst(le), lfirst_oid(lt));
+	}
 }
 
 void
 restrictions_append(StringInfo out, const char *keyword, List *restrictions,
 					List *columns, const char *prefix)
 {
+	List	   *exprs = NIL;
+	List	   *types = NIL;
 	ListCell   *lc;
 
 	foreach(lc, restrictions)
@@ -89,11 +165,10 @@ restrictions_append(StringInfo out, const char *keyword, List *restrictions,
 		const Restriction *r = lfirst(lc);
 		const OutputColumn *column = list_nth(columns, r->column - 1);
 
-		appendStringInfoString(out, keyword);
-		restriction_append(out, r, psprintf("%sc%d", prefix, r->column),
-						   column->type);
-		keyword = " AND ";
+		exprs = lappend(exprs, psprintf("%sc%d", prefix, r->column));
+		types = lappend_oid(types, column->type);
 	}
+	restriction_conditions(out, keyword, restrictions, exprs, types);
 }
 
 /* The name of a type for a cast that changes nothing: character is not bpchar. */
@@ -104,12 +179,15 @@ plain_type_name(Oid type)
 								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
 }
 
-char *
-restriction_values(Oid opno, Oid type, int column, const char *relation)
+void
+restriction_to_rows(Restriction *r, Oid type, int column, const char *relation)
 {
-	return psprintf("SELECT c%d::%s FROM %s WHERE c%d IS NOT NULL", column,
-					plain_type_name(restriction_element(opno, type)),
-					relation, column);
+	char	   *type_name = plain_type_name(restriction_element(r->opno, type));
+
+	r->set = psprintf("SELECT k.c%d::%s FROM %s k WHERE k.c%d IS NOT NULL",
+					  column, type_name, relation, column);
+	r->rows = psprintf("%s k", relation);
+	r->element = psprintf("k.c%d::%s", column, type_name);
 }
 
 Restriction *

@@ -108,6 +108,30 @@ factor_state_sql(const Branch *branch, int scan, List *restrictions,
 		sqlgen_table(out, factor->relid, sqlgen_used_columns(branch, scan), scan);
 }
 
+/* The factor of which a restricted column of a branch is a plain column, or 0. */
+static int
+restricted_factor(const Branch *branch, const Restriction *r)
+{
+	Var		   *var = (Var *) strip_relabel(list_nth(branch->targets, r->column - 1));
+
+	return IsA(var, Var) && restriction_fits(r->opno, var->vartype) ? var->varno : 0;
+}
+
+/* Does one stage take on all that is said of the same rows? */
+static bool
+is_for_stage(const Branch *branch, const Restriction *r, List *restrictions)
+{
+	int			scan = restricted_factor(branch, r);
+	ListCell   *lc;
+
+	if (scan == 0 || ((Factor *) list_nth(branch->factors, scan - 1))->stage == NULL)
+		return false;
+	foreach(lc, restriction_joint(r, restrictions))
+		if (restricted_factor(branch, lfirst(lc)) != scan)
+			return false;
+	return true;
+}
+
 /*
  * Sort the restrictions of a branch's columns: into pushed[] those that some
  * stage takes on, into conditions what the branch must check, into above what
@@ -118,21 +142,23 @@ place_restrictions(const Branch *branch, List *restrictions, List **pushed,
 				   List **conditions, List **above)
 {
 	List	   *equalities = branch_equalities(branch);
+	bool		on_rows = false;
 	ListCell   *lc;
 
 	foreach(lc, restrictions)
+		if (expression_returns_set(list_nth(branch->targets,
+											((Restriction *) lfirst(lc))->column - 1)))
+			on_rows = true;
+	foreach(lc, restrictions)
 	{
 		const Restriction *r = lfirst(lc);
-		Node	   *target = list_nth(branch->targets, r->column - 1);
-		Var		   *var = (Var *) strip_relabel(target);
-		bool		is_column = IsA(var, Var) && restriction_fits(r->opno, var->vartype);
+		Var		   *var = (Var *) strip_relabel(list_nth(branch->targets, r->column - 1));
 
-		if (is_column)
+		if (restricted_factor(branch, r) != 0)
 			branch_restrict(branch, equalities, var->varno, var->varattno, r, pushed);
-		if (expression_returns_set(target))
+		if (on_rows)
 			*above = lappend(*above, lfirst(lc));
-		else if (!is_column ||
-				 ((Factor *) list_nth(branch->factors, var->varno - 1))->stage == NULL)
+		else if (!is_for_stage(branch, r, restrictions))
 			*conditions = lappend(*conditions, lfirst(lc));
 	}
 }
@@ -142,6 +168,8 @@ append_branch_where(const Branch *branch, List *conditions, List *context,
 					StringInfo out)
 {
 	const char *keyword = " WHERE ";
+	List	   *exprs = NIL;
+	List	   *types = NIL;
 	ListCell   *lc;
 
 	foreach(lc, branch->quals)
@@ -151,13 +179,13 @@ append_branch_where(const Branch *branch, List *conditions, List *context,
 	}
 	foreach(lc, conditions)
 	{
-		const Restriction *r = lfirst(lc);
-		Node	   *target = list_nth(branch->targets, r->column - 1);
+		Node	   *target = list_nth(branch->targets,
+									  ((Restriction *) lfirst(lc))->column - 1);
 
-		appendStringInfoString(out, keyword);
-		restriction_append(out, r, sqlgen_expr(target, context), exprType(target));
-		keyword = " AND ";
+		exprs = lappend(exprs, sqlgen_expr(target, context));
+		types = lappend_oid(types, exprType(target));
 	}
+	restriction_conditions(out, keyword, conditions, exprs, types);
 }
 
 static void
@@ -320,7 +348,7 @@ linear_match(const Stage *stage, int i, const char *left_relation)
 		if (!OidIsValid(r->opno) || !restriction_fits(pair->opno, left_type) ||
 			!restriction_fits(r->opno, stage_column(input->stage, pair->right)->type))
 			continue;
-		r->set = restriction_values(r->opno, left_type, pair->left, left_relation);
+		restriction_to_rows(r, left_type, pair->left, left_relation);
 		result = lappend(result, r);
 	}
 	return result;
@@ -386,7 +414,7 @@ block_state_sql(const Stage *stage, List *restrictions, StringInfo out)
 
 	foreach(lc, restrictions)
 		if (!block_restrict(stage, lfirst(lc), pushed))
-			above = lappend(above, lfirst(lc));
+			above = list_concat_unique_ptr(above, restriction_joint(lfirst(lc), restrictions));
 
 	if (ninputs > 0)
 		texts[0] = input_state(stage, 0, pushed[0]);
