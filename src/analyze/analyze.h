@@ -78,7 +78,21 @@ typedef enum StageRule
 	 * A query whose result is kept in a table of its own, beside the stream
 	 * table, and maintained like one.
 	 */
-	STAGE_STORED
+	STAGE_STORED,
+
+	/*
+	 * WITH RECURSIVE ... UNION ALL, a step of which is linear in what the one
+	 * before has brought:
+	 *		X_0 = sum of the branches,	X_n+1 = step(X_n)
+	 * The last column is n.  The rule is that of op_recursion.c; only a stored
+	 * stage shows such a one.
+	 */
+	STAGE_RECURSION,
+
+	/*
+	 * What the step of a recursion reads as X_n.
+	 */
+	STAGE_WORKING
 } StageRule;
 
 /*
@@ -109,7 +123,7 @@ struct Stage
 	List	   *columns;		/* of OutputColumn, without names: c1, c2, ... */
 	List	   *unique;			/* of int: columns that are a key, or NIL */
 	bool		single_row;		/* always exactly one row */
-	/* SUM */
+	/* SUM and RECURSION */
 	List	   *branches;		/* of Branch */
 	bool		netted;			/* its delta must be netted completely, whatever
 								 * memory that takes */
@@ -129,6 +143,12 @@ struct Stage
 								 * inputs, or NULL */
 	bool		equal_again;	/* it is one but for which of several equal
 								 * values a column shows */
+	/* RECURSION */
+	List	   *step;			/* of Branch, each of which has the working stage
+								 * as one of its factors */
+	Stage	   *working;
+	bool		whole;			/* its delta is its result now less what is
+								 * stored */
 	/* STORED */
 	struct QueryTree *tree;
 	const char *relation;		/* its table as SQL; set by the program */

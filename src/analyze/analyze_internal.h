@@ -54,7 +54,14 @@ extern Stage *stage_block(Analysis *an, StageRule rule, const char *what,
 						  Query *query, List *inputs);
 /* A closed query whose result is kept, also for others that ask for the same. */
 extern Stage *stage_stored(Analysis *an, Query *query);
-extern bool is_stored(const Analysis *an, const Query *query);
+/* The stored stage of a query, if there is one already. */
+extern Stage *find_stored(Analysis *an, Query *query);
+/* Keep the result of a query, of which tree is the analysis. */
+extern Stage *keep_stored(Analysis *an, Query *query, QueryTree *tree);
+/* The stage that the step of a recursion reads; columns are of OutputColumn. */
+extern Stage *stage_working(Analysis *an, List *columns);
+extern Stage *stage_recursion(Analysis *an, Stage *working, List *branches,
+							  List *step);
 /* Forget the stages made since there were so many: nobody else has seen them. */
 extern void forget_stages(Analysis *an, int nstages, int nstored);
 /* An input of a block; it has no keys and no pairs yet. */
@@ -137,6 +144,12 @@ extern List *join_memberships(From *from, List *quals);
 
 /* ---- union.c ---- */
 extern List *normalize_setop(Analysis *an, Query *query);
+/* The branches of one arm of a query's set operation, with its types. */
+extern List *setop_arm(Analysis *an, Query *query, Node *arm,
+					   SetOperationStmt *setop);
+
+/* ---- recursion.c ---- */
+extern List *normalize_recursion(Analysis *an, Query *query);
 
 /* ---- upper.c ---- */
 extern bool query_is_grouped(const Query *query);
@@ -245,6 +258,14 @@ extern void read_inputs_raw(Analysis *an, Query *query, List **inputs);
 
 /* ---- cte.c ---- */
 extern Query *inline_ctes(Query *query);
+/*
+ * The form in which that leaves a recursive WITH query: it selects all of it,
+ * and does nothing else.
+ */
+extern bool is_recursive_query(const Query *query);
+/* Put a query where one of WITH is read; depth: levels from that WITH to node. */
+extern void replace_cte(Node *node, CommonTableExpr *cte, Query *standing,
+						int depth);
 
 /* ---- pinned.c ---- */
 /*

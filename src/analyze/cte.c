@@ -103,16 +103,15 @@ recursive_query(CommonTableExpr *cte)
 	return query;
 }
 
-static void
-replace_in(Node *node, CommonTableExpr *cte, Query *standing, int depth)
+void
+replace_cte(Node *node, CommonTableExpr *cte, Query *standing, int depth)
 {
 	CteWalk		walk = {.cte = cte,.query = standing,.depth = depth};
 
 	(void) replace_walker(node, &walk);
 }
 
-/* The form that recursive_query() makes: it selects all, and does nothing else. */
-static bool
+bool
 is_recursive_query(const Query *query)
 {
 	RangeTblEntry *rte;
@@ -162,9 +161,9 @@ inline_walker(Node *node, void *context)
 				(Query *) cte->ctequery;
 
 			for_each_cell(later, ctes, lnext(ctes, lc))
-				replace_in(((CommonTableExpr *) lfirst(later))->ctequery, cte,
+				replace_cte(((CommonTableExpr *) lfirst(later))->ctequery, cte,
 						   standing, 0);
-			replace_in((Node *) query, cte, standing, -1);
+			replace_cte((Node *) query, cte, standing, -1);
 		}
 	}
 	if (IsA(node, Query))

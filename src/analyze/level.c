@@ -184,7 +184,7 @@ rte_branches(From *from, RangeTblEntry *rte)
 			from->an->reason = relation_reason(rte);
 			return table_branches(rte->relid);
 		case RTE_SUBQUERY:
-			if (is_stored(from->an, rte->subquery))
+			if (find_stored(from->an, rte->subquery) != NULL)
 				return stored_branches(from->an, rte->subquery);
 			if (!query_is_grouped(rte->subquery) || has_outer_references(rte->subquery))
 				return normalize_query(from->an, rte->subquery);
@@ -548,7 +548,7 @@ normalize_level(Analysis *an, Query *query)
 	else if (query->rowMarks != NIL)
 		an->reason = "it locks rows (FOR UPDATE or FOR SHARE)";
 	else if (query->hasRecursive || query->cteList != NIL)
-		return normalize_opaque(an, query, "WITH RECURSIVE", false);
+		return normalize_recursion(an, query);
 	if (an->reason != NULL)
 		return NIL;
 	if (query->limitCount != NULL || query->limitOffset != NULL)

@@ -22,6 +22,9 @@
  * joins may use: those compare rows that have nothing to do with each other.
  * The sums of an aggregate are taken over real rows only, too.
  *
+ * The step of a recursion is not taken apart; its rounds would have to be netted
+ * twice.  Where it can fail, the recursion is computed as a whole.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -292,26 +295,6 @@ split_branches(Analysis *an, List *branches, bool aggregated)
 	return result;
 }
 
-static void
-split_tree(SharedStages *shared, QueryTree *tree)
-{
-	Analysis	an = {.shared = shared};
-	ListCell   *lc;
-
-	foreach(lc, tree->stages)
-	{
-		Stage	   *stage = lfirst(lc);
-
-		if (stage->rule == STAGE_SUM)
-			stage->branches = split_branches(&an, stage->branches, false);
-		an.stages = lappend(an.stages, stage);
-	}
-	tree->branches = split_branches(&an, tree->branches, tree->aggregated);
-	tree->stages = an.stages;
-}
-
-/* ---- the whole ---- */
-
 static int
 count_splits(List *branches, bool aggregated)
 {
@@ -327,6 +310,33 @@ count_splits(List *branches, bool aggregated)
 	return n;
 }
 
+/* Is there something in the step of a recursion that can fail? */
+static bool
+step_is_fallible(const Stage *stage)
+{
+	return count_splits(stage->step, false) > 0;
+}
+
+static void
+split_tree(SharedStages *shared, QueryTree *tree)
+{
+	Analysis	an = {.shared = shared};
+	ListCell   *lc;
+
+	foreach(lc, tree->stages)
+	{
+		Stage	   *stage = lfirst(lc);
+
+		stage->branches = split_branches(&an, stage->branches, false);
+		stage->whole = step_is_fallible(stage);
+		an.stages = lappend(an.stages, stage);
+	}
+	tree->branches = split_branches(&an, tree->branches, tree->aggregated);
+	tree->stages = an.stages;
+}
+
+/* ---- the whole ---- */
+
 int
 tree_fallible_joins(const QueryTree *tree)
 {
@@ -334,7 +344,8 @@ tree_fallible_joins(const QueryTree *tree)
 	ListCell   *lc;
 
 	foreach(lc, tree->stages)
-		n += count_splits(((Stage *) lfirst(lc))->branches, false);
+		n += count_splits(((Stage *) lfirst(lc))->branches, false) +
+			step_is_fallible(lfirst(lc));
 	return n;
 }
 

@@ -242,7 +242,7 @@ stage_is_flat(const Stage *stage)
 	ListCell   *lb,
 			   *lf;
 
-	if (stage->rule == STAGE_STORED)
+	if (stage->rule == STAGE_STORED || stage->rule == STAGE_WORKING)
 		return true;
 	if (stage->rule != STAGE_SUM)
 		return false;
@@ -257,30 +257,20 @@ stage_is_flat(const Stage *stage)
 	return true;
 }
 
-bool
-is_stored(const Analysis *an, const Query *query)
+Stage *
+find_stored(Analysis *an, Query *query)
 {
-	return list_position(an->shared->queries, (Node *) query) != 0;
+	int			position = list_position(an->shared->queries, (Node *) query);
+
+	return position == 0 ? NULL : list_nth(an->shared->stored, position - 1);
 }
 
 Stage *
-stage_stored(Analysis *an, Query *query)
+keep_stored(Analysis *an, Query *query, QueryTree *tree)
 {
-	Analysis	sub = {.shared = an->shared};
-	int			position = list_position(an->shared->queries, (Node *) query);
-	Query	   *definition = copyObject(query);
-	QueryTree  *tree;
-	Stage	   *stage;
+	Stage	   *stage = add_stage(an, STAGE_STORED, "stored");
 	ListCell   *lc;
 
-	if (position != 0)
-		return list_nth(an->shared->stored, position - 1);
-	tree = analyze_tree(&sub, query);
-	an->reason = tree->reason;
-	an->impossible = sub.impossible;
-	if (an->reason != NULL)
-		return NULL;
-	stage = add_stage(an, STAGE_STORED, "stored");
 	stage->tree = tree;
 	stage->columns = tree->outputs;
 	foreach(lc, tree->outputs)
@@ -289,7 +279,45 @@ stage_stored(Analysis *an, Query *query)
 	stage->unique = tree_unique(tree);
 	stage->single_row = tree->aggregated && tree->nkeys == 0;
 	an->shared->stored = lappend(an->shared->stored, stage);
-	an->shared->queries = lappend(an->shared->queries, definition);
+	an->shared->queries = lappend(an->shared->queries, query);
+	return stage;
+}
+
+Stage *
+stage_stored(Analysis *an, Query *query)
+{
+	Analysis	sub = {.shared = an->shared};
+	Stage	   *stage = find_stored(an, query);
+	Query	   *definition = copyObject(query);
+	QueryTree  *tree;
+
+	if (stage != NULL)
+		return stage;
+	tree = analyze_tree(&sub, query);
+	an->reason = tree->reason;
+	an->impossible = sub.impossible;
+	return an->reason != NULL ? NULL : keep_stored(an, definition, tree);
+}
+
+Stage *
+stage_working(Analysis *an, List *columns)
+{
+	Stage	   *stage = add_stage(an, STAGE_WORKING, "working table");
+
+	stage->columns = columns;
+	check_columns(an, stage);
+	return stage;
+}
+
+Stage *
+stage_recursion(Analysis *an, Stage *working, List *branches, List *step)
+{
+	Stage	   *stage = add_stage(an, STAGE_RECURSION, "WITH RECURSIVE");
+
+	stage->columns = working->columns;
+	stage->branches = branches;
+	stage->step = step;
+	stage->working = working;
 	return stage;
 }
 

@@ -212,6 +212,12 @@ setop_branches(Analysis *an, Query *query, Node *node, SetOperationStmt *top)
 }
 
 List *
+setop_arm(Analysis *an, Query *query, Node *arm, SetOperationStmt *setop)
+{
+	return setop_branches(an, query, arm, setop);
+}
+
+List *
 normalize_setop(Analysis *an, Query *query)
 {
 	return setop_branches(an, query, query->setOperations,

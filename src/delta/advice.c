@@ -261,7 +261,8 @@ lookup_stage(AdviceList *list, const Stage *stage, List *columns)
 	ListCell   *lc;
 
 	/* a table of ours has the indexes that it needs */
-	if (columns == NIL || stage->rule == STAGE_STORED)
+	if (columns == NIL || stage->rule == STAGE_STORED ||
+		stage->rule == STAGE_RECURSION || stage->rule == STAGE_WORKING)
 		return LOOKUP_UNKNOWN;
 	if (stage->rule == STAGE_SUM)
 		return lookup_branches(list, stage->branches, columns);
@@ -370,7 +371,12 @@ advise_stage(AdviceList *list, const Stage *stage)
 		case STAGE_LINEAR:
 			advise_linear(list, stage);
 			break;
+		case STAGE_RECURSION:
+			advise_branches(list, stage->branches);
+			advise_branches(list, stage->step);
+			break;
 		case STAGE_STORED:
+		case STAGE_WORKING:
 			break;
 	}
 }

@@ -69,7 +69,11 @@ typedef enum PlanKind
 	PLAN_SLICE_INPUT,
 	PLAN_SLICE_INPUT_DELTA,
 	PLAN_SLICE_RESULT,
-	PLAN_SLICE_TOUCHED
+	PLAN_SLICE_TOUCHED,
+	/* of a recursion, see op_recursion.c */
+	PLAN_RECURSION_SEEDS,
+	PLAN_RECURSION_STEP,
+	PLAN_RECURSION_WHOLE
 } PlanKind;
 
 /* What makes a statement's text: equal keys, equal texts. */
@@ -300,6 +304,19 @@ extern void slice_run_touched(DeltaRun *run, const Stage *stage,
 /* Fill the window with the delta of a PARTITION or LINEAR stage. */
 extern void slice_run_delta(DeltaRun *run, const Stage *stage,
 							ChangeWindow *window);
+
+/* ---- op_recursion.c ---- */
+
+/* Inputs of the program that a recursion reads, itself left out. */
+extern SourceMask recursion_reads(const DeltaProgram *program, const Stage *stage);
+extern void recursion_sql(const DeltaProgram *program, const StatementKey *key,
+						  StringInfo out);
+/*
+ * Fill the window with the delta of the recursion that a part keeps; its table
+ * holds what was before.
+ */
+extern void recursion_run_delta(DeltaRun *run, const Stage *stage,
+								SourceMask changed, ChangeWindow *window);
 
 /* ---- slice_sql.c ---- */
 

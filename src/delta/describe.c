@@ -20,6 +20,7 @@
 #define LINEAR "linear"
 #define MERGE "merge"
 #define STORED "stored"
+#define RECURSION "recursion"
 
 static char *
 join_words(List *words, const char *separator)
@@ -345,6 +346,18 @@ describe_stage(const DeltaProgram *program, const Stage *stage,
 			result->rule = "linear in first input";
 			result->note = linear_note(stage);
 			read_inputs(stage, result);
+			break;
+		case STAGE_RECURSION:
+			result->rule = RECURSION;
+			result->note = stage->whole ?
+				"computed afresh and compared with what is stored, since there was a data error on rows that never existed together" :
+				"round by round: what the last round changed meets the inputs as they are, and what it brought before meets their changes";
+			read_branches(program, explanation, stage->branches, result);
+			read_branches(program, explanation, stage->step, result);
+			break;
+		case STAGE_WORKING:
+			result->rule = RECURSION;
+			result->note = "what the last round of the recursion has changed, or what is stored of it";
 			break;
 		case STAGE_STORED:
 			elog(ERROR, "stage %d has no program", stage->number);

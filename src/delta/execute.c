@@ -135,7 +135,7 @@ has_phantoms(const DeltaProgram *program, SourceMask changed)
 		if ((changed & stage_reads(program, stage)) == 0)
 			continue;
 		changed |= INPUT_BIT(stage_input_index(program, stage));
-		if (stage->rule == STAGE_SUM &&
+		if (stage->rule == STAGE_RECURSION ||
 			branches_have_phantoms(program, stage->branches, changed))
 			return true;
 	}

@@ -172,6 +172,16 @@ explain_stage(const Stage *stage, StringInfo out)
 		case STAGE_STORED:
 			appendStringInfoString(out, "kept in a table of its own\n");
 			return;
+		case STAGE_RECURSION:
+			appendStringInfoString(out, stage->whole ?
+								   "computed now, less what is stored\n" :
+								   "linear in each input, and from round to round in what the last one changed\n");
+			explain_branches(stage->branches, 4, out);
+			explain_branches(stage->step, 4, out);
+			return;
+		case STAGE_WORKING:
+			appendStringInfoString(out, "what the last round of the recursion has changed, or what is stored\n");
+			return;
 	}
 	for (int i = 0; i < list_length(stage->inputs); i++)
 		explain_stage_input(stage, i, out);

@@ -61,6 +61,53 @@ order_columns(const Stage *stage)
 	return sql.data;
 }
 
+/* Add the columns by which a branch of the step joins the working stage. */
+static void
+add_working_columns(const Stage *stage, const Branch *branch, List **columns)
+{
+	ListCell   *lc;
+
+	foreach(lc, branch_equalities(branch))
+	{
+		const ColumnEquality *e = lfirst(lc);
+		const Factor *factor = list_nth(branch->factors, e->factor - 1);
+		const OutputColumn *output;
+
+		if (factor->stage != stage->working)
+			continue;
+		output = list_nth(stage->columns, e->column - 1);
+		if (type_fits_index(output->type, output->typmod))
+			*columns = list_append_unique_int(*columns, e->column);
+	}
+}
+
+/*
+ * Columns by which the step of a recursion looks up what it has brought; NULL if
+ * there are none.
+ */
+static char *
+working_columns(const QueryTree *tree)
+{
+	const Stage *stage = llast(tree->stages);
+	StringInfoData sql;
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	foreach(lc, stage->step)
+		add_working_columns(stage, lfirst(lc), &columns);
+	foreach(lc, columns)
+		appendStringInfo(&sql, "%sc%d", sql.len > 0 ? ", " : "", lfirst_int(lc));
+	return sql.len > 0 ? sql.data : NULL;
+}
+
+static bool
+is_recursion(const QueryTree *tree)
+{
+	return tree->stages != NIL &&
+		((const Stage *) llast(tree->stages))->rule == STAGE_RECURSION;
+}
+
 static DeltaProgram *
 compile_part(DeltaProgram *program, Stage *stage, char *table)
 {
@@ -72,7 +119,8 @@ compile_part(DeltaProgram *program, Stage *stage, char *table)
 	part->sources = program->sources;
 	part->stored = program->stored;
 	part->table = table;
-	part->index = order_columns(stage);
+	part->index = is_recursion(part->tree) ? working_columns(part->tree) :
+		order_columns(stage);
 	stage->relation = quote_qualified_identifier(PGT_DEFS_SCHEMA, table);
 	if (program_ninputs(part) > MAX_SOURCES || part->tree->nkeys > MAX_SOURCES)
 		program->reason = "a result that is kept has too many inputs or group keys";

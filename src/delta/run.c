@@ -259,6 +259,11 @@ program_statement_sql(const DeltaProgram *program, const StatementKey *key,
 		case PLAN_SLICE_TOUCHED:
 			slice_sql(program, key, out);
 			break;
+		case PLAN_RECURSION_SEEDS:
+		case PLAN_RECURSION_STEP:
+		case PLAN_RECURSION_WHOLE:
+			recursion_sql(program, key, out);
+			break;
 	}
 }
 

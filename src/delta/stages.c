@@ -85,6 +85,8 @@ stage_reads(const DeltaProgram *program, const Stage *stage)
 		return stored_reads(program, stage);
 	if (stage->rule == STAGE_SUM)
 		return branches_inputs(program, stage->branches);
+	if (stage->rule == STAGE_RECURSION)
+		return recursion_reads(program, stage);
 	foreach(lc, stage->inputs)
 		mask |= INPUT_BIT(stage_input_index(program, ((StageInput *) lfirst(lc))->stage));
 	return mask;
@@ -246,6 +248,8 @@ run_stages(DeltaRun *run)
 		old = MemoryContextSwitchTo(run->context);
 		if (stage->rule == STAGE_SUM)
 			sum_run_delta(run, stage, changed, &run->deltas[input]);
+		else if (stage->rule == STAGE_RECURSION)
+			recursion_run_delta(run, stage, changed, &run->deltas[input]);
 		else
 			slice_run_delta(run, stage, &run->deltas[input]);
 		MemoryContextSwitchTo(old);

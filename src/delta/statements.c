@@ -149,6 +149,24 @@ add_slice(StatementList *list, const Stage *stage)
 	});
 }
 
+static void
+add_recursion(StatementList *list, const Stage *stage)
+{
+	StatementKey key = {.kind = PLAN_RECURSION_WHOLE, .stage = stage->number};
+
+	if (stage->whole)
+	{
+		add_statement(list, "result now, and what is stored", key);
+		return;
+	}
+	key.kind = PLAN_RECURSION_SEEDS;
+	key.mask = recursion_reads(list->program, stage);
+	add_statement(list, "changes of the inputs, by the round they enter", key);
+	key.kind = PLAN_RECURSION_STEP;
+	key.mask = INPUT_BIT(stage_input_index(list->program, stage->working));
+	add_statement(list, "what a round changes in the next", key);
+}
+
 /* Is there state that a change may leave no other way to know? */
 static bool
 may_recompute(const DeltaProgram *program)
@@ -225,7 +243,9 @@ add_program(StatementList *list, const DeltaProgram *program, int number)
 			continue;
 		if (stage->rule == STAGE_SUM)
 			add_sum(list, stage);
-		else
+		else if (stage->rule == STAGE_RECURSION)
+			add_recursion(list, stage);
+		else if (stage->rule != STAGE_WORKING)
 			add_slice(list, stage);
 	}
 	list->stage = number;

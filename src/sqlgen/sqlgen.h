@@ -33,6 +33,8 @@
  * have a stage that reads it.
  */
 #define SQLGEN_LEFT_NAME		"__pgt_k%d"
+/* A recursion, where its step reads what it has brought as stage <n>. */
+#define SQLGEN_RECURSION_NAME	"__pgt_r%d"
 
 /*
  * Context to print expressions of a branch.  nkeys > 0 adds, after the factors,

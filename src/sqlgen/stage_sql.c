@@ -222,12 +222,13 @@ append_branch_state(const Branch *branch, const Stage *stage,
 }
 
 static void
-sum_state_sql(const Stage *stage, List *restrictions, StringInfo out)
+branches_state_sql(const Stage *stage, List *branches, List *restrictions,
+				   StringInfo out)
 {
 	const char *separator = "";
 	ListCell   *lc;
 
-	foreach(lc, stage->branches)
+	foreach(lc, branches)
 	{
 		appendStringInfoString(out, separator);
 		append_branch_state(lfirst(lc), stage, restrictions, out);
@@ -433,6 +434,28 @@ block_state_sql(const Stage *stage, List *restrictions, StringInfo out)
 	}
 }
 
+/* ---- RECURSION ---- */
+
+/*
+ * Every reader wants all of it.  PostgreSQL lets the step name the recursion but
+ * once, so its branches read what stands for the working stage.
+ */
+static void
+recursion_state_sql(const Stage *stage, StringInfo out)
+{
+	int			working = stage->working->number;
+
+	appendStringInfo(out, "WITH RECURSIVE " SQLGEN_RECURSION_NAME, working);
+	sqlgen_column_aliases(out, list_length(stage->columns));
+	appendStringInfoString(out, " AS (");
+	branches_state_sql(stage, stage->branches, NIL, out);
+	appendStringInfo(out, " UNION ALL (WITH " SQLGEN_STAGE_NAME
+					 " AS (SELECT * FROM " SQLGEN_RECURSION_NAME ") ",
+					 working, working);
+	branches_state_sql(stage, stage->step, NIL, out);
+	appendStringInfo(out, ")) SELECT * FROM " SQLGEN_RECURSION_NAME, working);
+}
+
 /* ---- STORED ---- */
 
 static void
@@ -451,7 +474,7 @@ stage_state_sql(const Stage *stage, List *restrictions, StringInfo out)
 	switch (stage->rule)
 	{
 		case STAGE_SUM:
-			sum_state_sql(stage, restrictions, out);
+			branches_state_sql(stage, stage->branches, restrictions, out);
 			break;
 		case STAGE_PARTITION:
 		case STAGE_LINEAR:
@@ -459,6 +482,14 @@ stage_state_sql(const Stage *stage, List *restrictions, StringInfo out)
 			break;
 		case STAGE_STORED:
 			stored_state_sql(stage, restrictions, out);
+			break;
+		case STAGE_RECURSION:
+			Assert(restrictions == NIL);
+			recursion_state_sql(stage, out);
+			break;
+		case STAGE_WORKING:
+			Assert(restrictions == NIL);
+			appendStringInfo(out, "SELECT * FROM " SQLGEN_STAGE_NAME, stage->number);
 			break;
 	}
 }

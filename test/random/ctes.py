@@ -51,7 +51,8 @@ class Ctes:
         with self.without_sublinks():
             start = self.pred(seed, 0) if rnd.random() < 0.5 else 'true'
             more = ' AND ' + self.pred(step, 0) if rnd.random() < 0.2 else ''
-        kind = weighted(rnd, [('reach', 4), ('depth', 4), ('pairs', 2), ('acyclic', 2),
+        kind = weighted(rnd, [('reach', 4), ('depth', 4), ('pairs', 2), ('acyclic', 3),
+                              ('guarded', 2), ('both', 1.5), ('undirected', 1.5),
                               ('count', 0.7), ('cycle', 1), ('search', 0.8)])
         r = self.alias()
         all_ = ''
@@ -67,6 +68,31 @@ class Ctes:
                     '%s ON %s.k = %s.d%s' % (s, cast, s, cast, name, s, r, e, cast, r, name, e,
                                              e, r, more))
             cols = [('n', typ), ('d', typ)]
+        elif kind == 'guarded':
+            all_ = ' ALL'
+            body = ('SELECT %s.k%s, ARRAY[%s.k%s] FROM %s %s WHERE %s UNION ALL '
+                    'SELECT %s.g%s, %s.d || %s.g%s FROM %s JOIN %s %s ON %s.k = %s.n '
+                    'WHERE NOT coalesce(%s.g%s, %s.n) = ANY (%s.d) AND cardinality(%s.d) < 5%s'
+                    % (s, cast, s, cast, name, s, start, e, cast, r, e, cast, r, name, e, e, r,
+                       e, cast, r, r, r, more))
+            cols = cols[:1]
+        elif kind in ('both', 'undirected'):
+            # A step that reads two tables that change, or one of them in two ways.
+            t2, _ = rnd.choice([x for x in edges if x[1] == typ])
+            f = self.alias()
+            name2 = quote(t2.name)
+            if kind == 'both':
+                other = '%s %s ON %s.k%s = %s.k%s' % (name2, f, f, cast, e, cast)
+                body = ('SELECT %s.k%s, 0 FROM %s %s WHERE %s UNION ALL SELECT %s.g%s, %s.d + 1 '
+                        'FROM %s JOIN %s %s ON %s.k = %s.n JOIN %s WHERE %s.d < %d%s'
+                        % (s, cast, name, s, start, f, cast, r, r, name, e, e, r, other, r,
+                           rnd.randint(2, 3), more))
+            else:
+                both = ('(SELECT k%s AS x, g%s AS y FROM %s UNION ALL SELECT g%s, k%s FROM %s) %s'
+                        % (cast, cast, name, cast, cast, name2, f))
+                body = ('SELECT %s.k%s, 0 FROM %s %s WHERE %s UNION ALL SELECT %s.y, %s.d + 1 '
+                        'FROM %s JOIN %s ON %s.x = %s.n WHERE %s.d < 2'
+                        % (s, cast, name, s, start, f, r, r, both, f, r, r))
         elif kind == 'count':
             body = 'SELECT 1%s, 1 UNION ALL SELECT n, d + 1 FROM %s WHERE d < %d' % (
                 cast, r, rnd.randint(2, 4))
@@ -74,9 +100,12 @@ class Ctes:
             limit = rnd.randint(2, 3)
             all_ = ' ALL' if kind != 'depth' or rnd.random() < 0.7 else ''
             more += ' AND %s.k < %s.g' % (e, e) if kind == 'acyclic' else ''
+            bound = '%s.d < %d' % (r, limit)
+            if kind == 'acyclic' and rnd.random() < 0.7:
+                bound = 'true'
             body = ('SELECT %s.k%s, 0 FROM %s %s WHERE %s UNION%s SELECT %s.g%s, %s.d + 1 '
-                    'FROM %s JOIN %s %s ON %s.k = %s.n WHERE %s.d < %d%s'
-                    % (s, cast, name, s, start, all_, e, cast, r, r, name, e, e, r, r, limit,
+                    'FROM %s JOIN %s %s ON %s.k = %s.n WHERE %s%s'
+                    % (s, cast, name, s, start, all_, e, cast, r, r, name, e, e, r, bound,
                        more))
             if kind == 'cycle':
                 self.use('CYCLE')
@@ -88,6 +117,7 @@ class Ctes:
         if ' UNION ALL ' in body:
             self.use('WITH RECURSIVE UNION ALL')
         named = ', '.join(c for c, _ in cols if c != 'looped')
+        named += ', d' if kind == 'guarded' else ''
         b = Block()
         b.recursive = True
         b.ctes = ['%s (%s) AS (%s)%s' % (r, named, body, extra)]

@@ -25,7 +25,7 @@ CORE_CONSTRUCTS = {
 # A query of these constructs alone is created in mode DIFFERENTIAL, must not be
 # refused, and must never be recomputed.
 DIFFERENTIAL_CONSTRUCTS = {
-    *CORE_CONSTRUCTS,
+    *CORE_CONSTRUCTS, 'WITH RECURSIVE', 'WITH RECURSIVE UNION ALL',
 }
 
 # The others: AUTO recomputes them, or finds a rule after all.
@@ -37,7 +37,7 @@ OTHER_CONSTRUCTS = {
     # FROM
     'LATERAL', 'function in FROM', 'ROWS FROM', 'WITH ORDINALITY', 'VALUES',
     'function in the select list', 'CTE', 'CTE used twice', 'nested CTE', 'CTE MATERIALIZED',
-    'WITH RECURSIVE', 'WITH RECURSIVE UNION ALL', 'SEARCH', 'CYCLE',
+    'SEARCH', 'CYCLE',
     # sublinks: what, and where
     'EXISTS', 'NOT EXISTS', 'IN subquery', 'NOT IN subquery', 'row IN', 'ANY subquery',
     'ALL subquery', 'scalar subquery', 'scalar subquery by key', 'correlated subquery',
