@@ -226,6 +226,10 @@ extern bool query_is_single_row(Query *query);
 /* Take scalar subqueries that have exactly one row into FROM. */
 extern void pull_up_scalars(Query *query, bool targets);
 
+/* ---- grouping_sets.c ---- */
+/* Sets without a common key as a sum of groups; NIL if that cannot be. */
+extern List *normalize_grouping_sets(Analysis *an, Query *query);
+
 /* ---- operators.c ---- */
 /* Is the operator found by its name alone, in pg_catalog? */
 extern bool operator_prints_safely(Oid opno);

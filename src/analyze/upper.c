@@ -6,7 +6,8 @@
  *
  * Each becomes a stage over the level without it, and falls apart by its key:
  *
- *		GROUP BY k		k; of several grouping sets, what all of them have
+ *		GROUP BY k		k; of several grouping sets, what all of them have, and
+ *						if that is nothing, see grouping_sets.c
  *		OVER			what all PARTITION BY lists have
  *		DISTINCT		all columns; DISTINCT ON (k): k
  *		LIMIT			nothing
@@ -670,6 +671,13 @@ normalize_plain_groups(Analysis *an, Query *query)
 List *
 normalize_groups(Analysis *an, Query *query)
 {
+	if (query->groupingSets != NIL)
+	{
+		List	   *branches = normalize_grouping_sets(an, query);
+
+		if (branches != NIL || an->reason != NULL)
+			return branches;
+	}
 	pull_up_scalars(query, false);
 	if (!query->hasTargetSRFs && !outer_sublink_walker((Node *) query->targetList, NULL) &&
 		!outer_sublink_walker(query->havingQual, NULL))
