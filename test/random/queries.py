@@ -93,10 +93,10 @@ class QueryMaker(Core, Expressions, Joins, Sublinks, Aggregates, Windows, SetOps
         return [('s%d' % (i + 1), t.typ) for i, t in enumerate(piece.targets)]
 
     def make_any(self):
-        """A query of all of SQL; half of them, if possible, such that all must have rules."""
+        """A query of all of SQL; some of them such that all must have rules."""
         rnd = self.rnd
         wanted = DIFFERENTIAL_CONSTRUCTS - CORE_CONSTRUCTS
-        all_rules = wanted and rnd.random() < 0.5
+        all_rules = rnd.random() < (0.5 if self.need else 0.12)
         for _ in range(60):
             q = self.attempt()
             if self.need and not q.constructs & self.need:

@@ -41,6 +41,9 @@ SELECT made('constant', 'WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1
 
 SELECT pgt_name, recursions(pgt_name) FROM pgtrickle.pgt_stream_tables WHERE pgt_schema = 'op_recursive' ORDER BY pgt_id;
 
+SELECT step FROM pgtrickle.explain_delta('tree');
+SELECT pgtrickle.explain_stream_table('tree') ~ 'from round to round' AS says_how;
+
 -- rows are recognised by what they are, however often they occur
 SELECT n, count(*) FROM ways GROUP BY n ORDER BY n;
 DELETE FROM edge WHERE a = 2;
@@ -154,6 +157,7 @@ SELECT * FROM fresh('lots');
 SELECT recursions('lots'), last_refresh_reason FROM pgtrickle.pgt_stream_tables WHERE pgt_relid = 'lots'::regclass;
 SELECT n->>'note' LIKE 'computed afresh and compared%' AS whole
   FROM jsonb_array_elements(pgtrickle.explain_stream_table('lots', 'json')::jsonb->'stages') n WHERE n->>'construct' = 'WITH RECURSIVE';
+SELECT step FROM pgtrickle.explain_delta('lots');
 UPDATE lot SET size = size + 7;
 DELETE FROM part WHERE sub = 3;
 SELECT * FROM fresh('lots');
