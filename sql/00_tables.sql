@@ -25,6 +25,7 @@ CREATE TABLE pgtrickle.pgt_stream_tables (
 	reinit_reason text,
 	frontier jsonb,
 	data_timestamp timestamptz,
+	evaluated_at timestamptz,
 	consecutive_errors integer NOT NULL DEFAULT 0,
 	last_error_message text,
 	last_refresh_at timestamptz,
@@ -43,6 +44,8 @@ CREATE TABLE pgtrickle.pgt_stream_tables (
 	created_at timestamptz NOT NULL DEFAULT now(),
 	original_query text NOT NULL
 ) WITH (fillfactor = 50);
+COMMENT ON COLUMN pgtrickle.pgt_stream_tables.evaluated_at IS
+	'the now() for which the rows are what the query gives; NULL if the query does not use it, or is recomputed at every refresh';
 COMMENT ON COLUMN pgtrickle.pgt_stream_tables.learned_costs IS
 	'moving averages by which AUTO chooses: ms and source rows of recomputing; when it, and when a delta that was compared, last ran (seconds since 2000); ms spent on the other kind since then; for each source, ms and changes of small windows and of large ones';
 CREATE UNIQUE INDEX pgt_stream_tables_relid ON pgtrickle.pgt_stream_tables (pgt_relid);

@@ -10,7 +10,7 @@ RETURNS boolean
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'pgt_has_pending';
 COMMENT ON FUNCTION pgtrickle.pgt_has_pending(regclass) IS
-	'whether the next refresh of a stream table would do anything; NULL if the caller may not know';
+	'whether the next refresh of a stream table might do anything; NULL if the caller may not know';
 
 CREATE FUNCTION pgtrickle.pgt_stream_table_relid(name text)
 RETURNS regclass
@@ -82,7 +82,7 @@ COMMENT ON COLUMN pgtrickle.stream_tables_info.is_populated IS 'whether it was e
 COMMENT ON COLUMN pgtrickle.stream_tables_info.needs_reinit IS 'whether the next refresh has to recompute it';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.reinit_reason IS 'why the next refresh has to recompute it';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.data_timestamp IS 'time of the snapshot that its rows show';
-COMMENT ON COLUMN pgtrickle.stream_tables_info.staleness IS 'zero if no change waits, else age of data_timestamp; NULL if never filled';
+COMMENT ON COLUMN pgtrickle.stream_tables_info.staleness IS 'zero if no change waits and the query does not use the time, else age of data_timestamp; NULL if never filled';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.last_refresh_at IS 'end of the last refresh that did something';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.last_refresh_action IS 'what that refresh did: DIFFERENTIAL, FULL or REINITIALIZE';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.last_refresh_reason IS 'why it did not run differentially';

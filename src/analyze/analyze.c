@@ -106,16 +106,17 @@ add_argument(OutputContext *context, Node *expr)
 }
 
 /*
- * Columns and subqueries become columns of the core; what is made of them stays
- * in the call, so that its collations and constants are as they were.  Keys are
- * not used for this: they are spelled as the group is.
+ * Columns, subqueries, and comparisons with the clock become columns of the
+ * core; what is made of them stays in the call, so that its collations and
+ * constants are as they were.  Keys are not used for this: they are spelled as
+ * the group is.
  */
 static Node *
 argument_mutator(Node *node, OutputContext *context)
 {
 	if (node == NULL)
 		return NULL;
-	if (IsA(node, Var) || IsA(node, SubLink))
+	if (IsA(node, Var) || IsA(node, SubLink) || is_clock_bound(node))
 		return (Node *) makeVar(1, add_argument(context, node), exprType(node),
 								exprTypmod(node), exprCollation(node), 0);
 	return expression_tree_mutator(node, argument_mutator, context);
@@ -274,6 +275,9 @@ analyze_aggregated(Analysis *an, Query *query, QueryTree *tree)
 	foreach(lc, visible_targets(query))
 		outputs = lappend(outputs, output_mutator(lfirst(lc), &context));
 	having = output_mutator(query->havingQual, &context);
+	if (context.reason == NULL &&
+		(uses_clock((Node *) outputs) || uses_clock(having)))
+		context.reason = "what is made of a merged state must not use the clock";
 	if (context.reason != NULL)
 	{
 		an->reason = context.reason;

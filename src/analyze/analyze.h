@@ -48,7 +48,27 @@ typedef struct Branch
 	List	   *factors;		/* of Factor */
 	List	   *quals;			/* of Expr, implicitly ANDed */
 	List	   *targets;		/* of Expr: the branch's columns */
+	bool		uses_clock;		/* set by branch_note_clock() */
 } Branch;
+
+/* "expr op value", where value is a function of the clock and expr is not */
+typedef struct ClockBound
+{
+	Node	   *expr;
+	Node	   *value;
+	int			strategy;		/* of op, or of its negator if that is "=" */
+	Oid			family;			/* the default btree of value's type */
+	Oid			expr_type;		/* what the operator takes on either side */
+	Oid			value_type;
+	Oid			collation;
+} ClockBound;
+
+/* What a branch computes of the clock; see clock.c. */
+typedef struct BranchClock
+{
+	List	   *bounds;			/* of ClockBound */
+	List	   *values;			/* of Node */
+} BranchClock;
 
 typedef enum StageRule
 {
@@ -227,9 +247,28 @@ typedef struct QueryTree
 extern Node *analyze_name_operators(Node *node, void *context);
 
 /*
- * NULL if the result of a query depends on nothing but its sources and the
- * settings that owner_context_enter() pins, else the function that it also
- * depends on, as a reason (palloc'd).
+ * A copy of a query or expression in which the clock has one name: CURRENT_DATE
+ * and the like are functions of now().  context is NULL.
+ */
+extern Node *analyze_name_clock(Node *node, void *context);
+extern bool uses_clock(Node *node);
+extern BranchClock *branch_clock(const Branch *branch);
+/* The same, and sets uses_clock. */
+extern BranchClock *branch_note_clock(Branch *branch);
+/* A copy of an expression with another expression for now(). */
+extern Node *clock_at(Node *node, Node *instant);
+
+/*
+ * Why a tree has no delta as time goes by, or NULL.  Sets uses_clock of all
+ * branches, and *used if there is any use of the clock in the tree.
+ */
+extern const char *tree_clock_reason(const QueryTree *tree, bool *used);
+
+/*
+ * NULL if the result of a query depends on nothing but its sources, the clock
+ * as analyze_name_clock() leaves it, and the settings that
+ * owner_context_enter() pins, else the function that it also depends on, as a
+ * reason (palloc'd).
  */
 extern const char *analyze_mutable_reason(Query *query);
 

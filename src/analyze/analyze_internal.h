@@ -271,6 +271,10 @@ extern bool is_recursive_query(const Query *query);
 extern void replace_cte(Node *node, CommonTableExpr *cte, Query *standing,
 						int depth);
 
+/* ---- clock.c ---- */
+/* Is it a comparison with a function of the clock that has a delta? */
+extern bool is_clock_bound(Node *node);
+
 /* ---- pinned.c ---- */
 /*
  * Does a call of the function by the node depend on nothing but its arguments

@@ -4,6 +4,9 @@
  *	  Cut an expression in two: what a query below computes, and what is left
  *	  to the query that reads it.
  *
+ * A comparison of columns with the clock is computed below, where it has a
+ * delta (clock.c).
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -11,6 +14,7 @@
 #include "analyze/analyze_internal.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
 #include "rewrite/rewriteManip.h"
 
 int
@@ -74,6 +78,27 @@ is_column(const Columns *columns, Node *node)
 	return IsA(node, SubLink) && columns->sublinks;
 }
 
+/* A comparison with the clock of columns that the query below has, and no other? */
+static bool
+is_clock_column(const Columns *columns, Node *node)
+{
+	List	   *vars;
+	ListCell   *lc;
+
+	if (!is_clock_bound(node) || checkExprHasSubLink(node) ||
+		contain_windowfuncs(node) || contain_aggs_of_level(node, columns->depth))
+		return false;
+	vars = pull_vars_of_level(node, columns->depth);
+	foreach(lc, vars)
+		if (columns->rtindexes != NIL &&
+			!list_member_int(columns->rtindexes, ((Var *) lfirst(lc))->varno))
+			return false;
+	for (int level = 0; level < columns->depth; level++)
+		if (contain_vars_of_level(node, level) || contain_aggs_of_level(node, level))
+			return false;
+	return vars != NIL && !contain_vars_of_level(node, columns->depth + 1);
+}
+
 static Node *
 map_mutator(Node *node, Columns *columns)
 {
@@ -81,7 +106,7 @@ map_mutator(Node *node, Columns *columns)
 		return NULL;
 	if (is_column(columns, node))
 		return column_var(columns, node, 0);
-	if (is_outer_aggregate(columns, node))
+	if (is_outer_aggregate(columns, node) || is_clock_column(columns, node))
 	{
 		Node	   *here = copyObject(node);
 

@@ -27,6 +27,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_relation.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
 
@@ -418,9 +419,41 @@ from_products(From *from, List *quals, List *targets)
 	}
 }
 
+/* A function of the clock, and of no table? */
+static bool
+is_clock_function(const RangeTblEntry *rte)
+{
+	Node	   *parts[] = {(Node *) rte->functions, (Node *) rte->values_lists,
+	(Node *) rte->tablefunc};
+	bool		result = false;
+
+	for (int i = 0; i < lengthof(parts); i++)
+	{
+		if (checkExprHasSubLink(parts[i]) || contain_vars_of_level(parts[i], 0) ||
+			expr_has_outer_references(parts[i]))
+			return false;
+		result = result || uses_clock(parts[i]);
+	}
+	return result;
+}
+
+/* The rows of a function as a stage, so that only those count that change. */
+static List *
+function_branches(Analysis *an, RangeTblEntry *rte)
+{
+	Branch	   *branch = palloc0(sizeof(Branch));
+	Factor	   *factor = palloc0(sizeof(Factor));
+	List	   *names;
+
+	factor->function = copyObject(rte);
+	branch->factors = list_make1(factor);
+	expandRTE(rte, 1, 0, VAR_RETURNING_DEFAULT, -1, true, &names, &branch->targets);
+	return stage_branches(stage_sum(an, list_make1(branch)));
+}
+
 /*
  * An item whose columns hold set-returning calls must not be substituted into
- * conditions: it becomes a stage.
+ * conditions: it becomes a stage.  So does a function of the clock.
  */
 static void
 fence_items(From *from)
@@ -431,8 +464,14 @@ fence_items(From *from)
 	{
 		FromItem	   *item = lfirst(lc);
 
-		if (item->branches != NIL &&
-			expression_returns_set((Node *) ((Branch *) linitial(item->branches))->targets))
+		if (item->branches == NIL)
+		{
+			RangeTblEntry *rte = rt_fetch(item->rtindex, from->query->rtable);
+
+			if (is_clock_function(rte))
+				item->branches = function_branches(from->an, rte);
+		}
+		else if (expression_returns_set((Node *) ((Branch *) linitial(item->branches))->targets))
 			item->branches = stage_branches(stage_sum(from->an, item->branches));
 	}
 }

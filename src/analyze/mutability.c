@@ -5,7 +5,8 @@
  *
  * PostgreSQL knows which functions are immutable; pinned.c adds those that are
  * so under the settings of a refresh.  Conversions from and to text call the
- * input and output functions of their types.
+ * input and output functions of their types.  now() is an input like a table;
+ * what may be done with it is clock.c's.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,6 +17,7 @@
 #include "catalog/pg_proc.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 
@@ -38,7 +40,7 @@ note_mutable(Oid funcid, void *context)
 		foreach(lc, aggregate_functions(funcid))
 			if (OidIsValid(lfirst_oid(lc)) && note_mutable(lfirst_oid(lc), context))
 				return true;
-	if (volatility == PROVOLATILE_IMMUTABLE ||
+	if (volatility == PROVOLATILE_IMMUTABLE || funcid == F_NOW ||
 		call_is_pinned(walk->node, funcid, walk->queries))
 		return false;
 	walk->reason = psprintf("it calls function %s, which is %s",

@@ -274,6 +274,8 @@ split_branch(Analysis *an, Split *split)
 		list_make1(makeBoolConst(true, false));
 	if (!columns_are_declared(split))
 		return unconstify(Branch *, branch);
+	(void) branch_note_clock(join);
+	(void) branch_note_clock(above);
 	read->stage = stage_sum(an, list_make1(join));
 	read->stage->netted = true;
 	return above;

@@ -50,6 +50,12 @@ typedef struct ApplyCounts
 	int64		deleted;
 } ApplyCounts;
 
+static inline bool
+counts_any(const ApplyCounts *counts)
+{
+	return counts->inserted > 0 || counts->updated > 0 || counts->deleted > 0;
+}
+
 typedef struct ApplyState ApplyState;
 
 /*

@@ -61,6 +61,8 @@ typedef struct StreamTable
 	char	   *reinit_reason;	/* or NULL */
 	Frontier   *frontier;		/* NULL before the first refresh */
 	TimestampTz data_timestamp; /* 0: never refreshed */
+	TimestampTz evaluated_at;	/* 0: its query does not use the clock, or has
+								 * no delta */
 	int			consecutive_errors;
 	char	   *last_error;		/* or NULL */
 	LearnedCosts learned;
@@ -140,7 +142,8 @@ extern void stream_table_delete(const StreamTable *st);
 
 /*
  * Record a finished refresh in one heap update: frontier, data_timestamp,
- * is_populated, learned costs, counters; clears errors and needs_reinit.  Raises
+ * evaluated_at, is_populated; clears errors and needs_reinit; and, unless the
+ * action is NO_DATA, learned costs, counters and history.  Raises
  * ERRCODE_T_R_SERIALIZATION_FAILURE if the row is not the newest any more.
  */
 typedef struct RefreshOutcome
@@ -149,6 +152,7 @@ typedef struct RefreshOutcome
 	const char *reason;			/* why this action, or NULL */
 	const Frontier *frontier;
 	TimestampTz data_timestamp;
+	TimestampTz evaluated_at;	/* 0: none */
 	TimestampTz start_time;
 	TimestampTz end_time;
 	int64		changes;		/* buffer rows consumed */

@@ -67,6 +67,7 @@ enum
 	COL_REINIT_REASON,
 	COL_FRONTIER,
 	COL_DATA_TIMESTAMP,
+	COL_EVALUATED_AT,
 	COL_CONSECUTIVE_ERRORS,
 	COL_LAST_ERROR,
 	COL_LAST_REFRESH_AT,
@@ -288,6 +289,9 @@ stream_table_from_tuple(HeapTuple tuple, TupleDesc desc)
 		st->data_timestamp =
 			DatumGetTimestampTz(row.values[COL_DATA_TIMESTAMP - 1]);
 
+	if (!row.isnull[COL_EVALUATED_AT - 1])
+		st->evaluated_at = DatumGetTimestampTz(row.values[COL_EVALUATED_AT - 1]);
+
 	/* Nothing removes the oid from our row when the view goes. */
 	if (!row.isnull[COL_DEFINITION - 1])
 		st->defview = DatumGetObjectId(row.values[COL_DEFINITION - 1]);
@@ -459,6 +463,7 @@ stream_table_insert(StreamTable *st, const char *defining_query)
 	row_set_definition(&row, st);
 	row_set_null(&row, COL_FRONTIER);
 	row_set_null(&row, COL_DATA_TIMESTAMP);
+	row_set_null(&row, COL_EVALUATED_AT);
 	row_set_null(&row, COL_LAST_REFRESH_AT);
 	row_set_null(&row, COL_LAST_REFRESH_ACTION);
 	row_set_null(&row, COL_LAST_REFRESH_REASON);
@@ -602,6 +607,26 @@ elapsed_ms(TimestampTz start, TimestampTz end)
 	return (float8) (end - start) / 1000.0;
 }
 
+/* What it did, for people and for the choice of the next one. */
+static void
+row_set_work(Row *row, const RefreshOutcome *outcome)
+{
+	float8		total_ms = DatumGetFloat8(row->values[COL_DURATION_MS - 1]) +
+		elapsed_ms(outcome->start_time, outcome->end_time);
+
+	row_set(row, COL_LAST_REFRESH_AT, TimestampTzGetDatum(outcome->end_time));
+	row_set_text(row, COL_LAST_REFRESH_ACTION, outcome->action);
+	row_set_text(row, COL_LAST_REFRESH_REASON, outcome->reason);
+	row_add_int64(row, COL_TOTAL_REFRESHES, 1);
+	if (strcmp(outcome->action, "DIFFERENTIAL") != 0)
+		row_add_int64(row, COL_FULL_REFRESHES, 1);
+	row_add_int64(row, COL_ROWS_INSERTED, outcome->rows_inserted);
+	row_add_int64(row, COL_ROWS_UPDATED, outcome->rows_updated);
+	row_add_int64(row, COL_ROWS_DELETED, outcome->rows_deleted);
+	row_set(row, COL_DURATION_MS, Float8GetDatum(total_ms));
+	row_set_costs(row, &outcome->learned);
+}
+
 void
 stream_table_refreshed(const StreamTable *st, const RefreshOutcome *outcome)
 {
@@ -609,7 +634,6 @@ stream_table_refreshed(const StreamTable *st, const RefreshOutcome *outcome)
 	bool		nothing = strcmp(outcome->action, "NO_DATA") == 0;
 	HeapTuple	old;
 	Row			row;
-	float8		total_ms;
 
 	stream_table_fetch_newest(rel, st, &old, &row);
 
@@ -621,6 +645,10 @@ stream_table_refreshed(const StreamTable *st, const RefreshOutcome *outcome)
 			JsonbPGetDatum(frontier_to_jsonb(outcome->frontier)));
 	row_set(&row, COL_DATA_TIMESTAMP,
 			TimestampTzGetDatum(outcome->data_timestamp));
+	if (outcome->evaluated_at != 0)
+		row_set(&row, COL_EVALUATED_AT, TimestampTzGetDatum(outcome->evaluated_at));
+	else
+		row_set_null(&row, COL_EVALUATED_AT);
 	row_set(&row, COL_CONSECUTIVE_ERRORS, Int32GetDatum(0));
 	row_set_null(&row, COL_LAST_ERROR);
 
@@ -629,20 +657,8 @@ stream_table_refreshed(const StreamTable *st, const RefreshOutcome *outcome)
 		row_set_text(&row, COL_STATUS,
 					 stream_table_status_name(STREAM_TABLE_ACTIVE));
 
-	row_set(&row, COL_LAST_REFRESH_AT, TimestampTzGetDatum(outcome->end_time));
-	row_set_text(&row, COL_LAST_REFRESH_ACTION, outcome->action);
-	row_set_text(&row, COL_LAST_REFRESH_REASON, outcome->reason);
-	row_add_int64(&row, COL_TOTAL_REFRESHES, 1);
-	if (!nothing && strcmp(outcome->action, "DIFFERENTIAL") != 0)
-		row_add_int64(&row, COL_FULL_REFRESHES, 1);
-	row_add_int64(&row, COL_ROWS_INSERTED, outcome->rows_inserted);
-	row_add_int64(&row, COL_ROWS_UPDATED, outcome->rows_updated);
-	row_add_int64(&row, COL_ROWS_DELETED, outcome->rows_deleted);
-	total_ms = DatumGetFloat8(row.values[COL_DURATION_MS - 1]) +
-		elapsed_ms(outcome->start_time, outcome->end_time);
-	row_set(&row, COL_DURATION_MS, Float8GetDatum(total_ms));
-	row_set_costs(&row, &outcome->learned);
-
+	if (!nothing)
+		row_set_work(&row, outcome);
 	stream_table_write(rel, old, &row);
 	table_close(rel, RowExclusiveLock);
 

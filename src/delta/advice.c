@@ -7,6 +7,7 @@
  * A rule looks rows up by columns that stand for columns of tables:
  *
  *	join			rows of each factor, by what equates it with another
+ *	clock			rows of a factor between two values of a bound
  *	PARTITION		rows of each input, by the key
  *	LINEAR			rows of each side, by the pairs
  *	merged state	rows of a group that is computed afresh, by the group keys
@@ -48,6 +49,7 @@ typedef struct AdviceList
 {
 	List	   *advice;			/* of ExplainedAdvice */
 	bool		report;			/* else only find out */
+	bool		ordered;		/* the lookup is of a range, not by equality */
 } AdviceList;
 
 static Lookup lookup_stage(AdviceList *list, const Stage *stage, List *columns);
@@ -81,11 +83,11 @@ is_small(Oid relid)
 }
 
 static bool
-index_serves(Oid index, List *columns)
+index_serves(Oid index, List *columns, bool ordered)
 {
 	Relation	rel = index_open(index, AccessShareLock);
 	Oid			am = rel->rd_rel->relam;
-	bool		result = (am == BTREE_AM_OID || am == HASH_AM_OID) &&
+	bool		result = (am == BTREE_AM_OID || (am == HASH_AM_OID && !ordered)) &&
 		rel->rd_index->indisvalid &&
 		heap_attisnull(rel->rd_indextuple, Anum_pg_index_indpred, NULL) &&
 		list_member_int(columns, rel->rd_index->indkey.values[0]);
@@ -95,7 +97,7 @@ index_serves(Oid index, List *columns)
 }
 
 static bool
-has_index(Oid relid, List *columns)
+has_index(Oid relid, List *columns, bool ordered)
 {
 	Relation	rel = relation_open(relid, AccessShareLock);
 	List	   *indexes = RelationGetIndexList(rel);
@@ -103,7 +105,7 @@ has_index(Oid relid, List *columns)
 	ListCell   *lc;
 
 	foreach(lc, indexes)
-		if (index_serves(lfirst_oid(lc), columns))
+		if (index_serves(lfirst_oid(lc), columns, ordered))
 			result = true;
 	relation_close(rel, NoLock);
 	return result;
@@ -155,7 +157,7 @@ lookup_table(AdviceList *list, Oid relid, List *columns)
 	columns = indexable_columns(relid, columns);
 	if (columns == NIL)
 		return LOOKUP_UNKNOWN;
-	if (has_index(relid, columns) || is_small(relid))
+	if (has_index(relid, columns, list->ordered) || is_small(relid))
 		return LOOKUP_SERVED;
 	if (list->report)
 		report_missing(list, relid, columns);
@@ -307,13 +309,35 @@ advise_branch(AdviceList *list, const Branch *branch)
 		}
 }
 
+/* By each column that is compared with the clock. */
+static void
+advise_clock(AdviceList *list, const Branch *branch)
+{
+	ListCell   *lc;
+
+	list->ordered = true;
+	foreach(lc, branch_clock(branch)->bounds)
+	{
+		Var		   *var = (Var *) strip_relabel(((const ClockBound *) lfirst(lc))->expr);
+
+		if (IsA(var, Var) && var->varattno > 0)
+			(void) lookup_factor(list, list_nth(branch->factors, var->varno - 1),
+								 list_make1_int(var->varattno));
+	}
+	list->ordered = false;
+}
+
 static void
 advise_branches(AdviceList *list, List *branches)
 {
 	ListCell   *lc;
 
 	foreach(lc, branches)
+	{
 		advise_branch(list, lfirst(lc));
+		if (((Branch *) lfirst(lc))->uses_clock)
+			advise_clock(list, lfirst(lc));
+	}
 }
 
 static void

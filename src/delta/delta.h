@@ -18,11 +18,12 @@
 #include "utils/numeric.h"
 
 /*
- * The inputs of a program are its sources and then its stages.  Those that a
- * refresh finds changed are a bit set of this type.
+ * The inputs of a program are its sources and then its stages, and the clock.
+ * Those that a refresh finds changed are a bit set of this type.
  */
 typedef uint64 SourceMask;
-#define MAX_SOURCES 64
+#define MAX_SOURCES 63
+#define CLOCK_BIT	(UINT64CONST(1) << MAX_SOURCES)
 
 /* Delta rows in one refresh beyond which plans are made for their number. */
 #define BULK_ROWS 500
@@ -122,6 +123,7 @@ struct DeltaProgram
 	bool		always_recompute;
 	bool		is_volatile;
 	bool		nets_first;		/* see program_net_first() */
+	bool		is_timed;		/* the clock is an input */
 	List	   *sources;		/* of ProgramSource */
 	TupleDesc  *window_desc;	/* per input */
 	AttrNumber **window_attnums;
@@ -171,6 +173,9 @@ typedef struct DeltaRun
 	ChangeWindow *deltas;		/* per input */
 	SourceMask	changed;		/* whose delta is not empty */
 	List	   *joins;			/* relations that steps to a join have made */
+	Oid			clock_type;		/* what statements that read the clock's */
+	Datum		clock_before;	/* change take: the instant before */
+	bool		wrote;			/* to the table of a part */
 } DeltaRun;
 
 /* What the columns, after w, of a relation of a refresh are. */
@@ -229,6 +234,19 @@ extern void join_steps_sql(const DeltaProgram *program, List *branches,
  */
 extern List *factor_quals(const Branch *branch, int factor);
 
+/* ---- op_clock.c ---- */
+
+/* A term of the delta of a branch as the clock goes on. */
+typedef struct ClockTerm
+{
+	Branch	   *branch;			/* over its factors as they are now */
+	int			sign;
+} ClockTerm;
+
+extern List *clock_terms(const Branch *branch); /* of ClockTerm */
+/* The branch at the instant of the last refresh. */
+extern Branch *branch_before(const Branch *branch);
+
 /* ---- term_keys.c ---- */
 
 /*
@@ -240,8 +258,11 @@ extern List *term_restrictions(const Branch *branch, List *equalities,
 
 /* ---- stages.c ---- */
 
-/* Register the windows of the sources. */
-extern DeltaRun *run_begin(DeltaProgram *program, const ChangeWindow *windows);
+/* Register the windows of the sources; before: the instant of the last refresh. */
+extern DeltaRun *run_begin(DeltaProgram *program, const ChangeWindow *windows,
+						   TimestampTz before);
+/* Give a statement what it takes of the clock, if it is changed for it. */
+extern void run_set_clock(DeltaRun *run, Statement *statement);
 /* The run of a part: it sees what the whole has computed so far. */
 extern DeltaRun *run_begin_part(DeltaProgram *part, const DeltaRun *whole);
 /* From now on the delta of an input can be read, if there is one. */

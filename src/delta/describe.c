@@ -156,7 +156,7 @@ widest_join(List *branches)
 }
 
 static const char *
-sum_note(List *branches)
+changes_note(List *branches)
 {
 	int			width = widest_join(branches);
 
@@ -165,6 +165,45 @@ sum_note(List *branches)
 	if (width > 1)
 		return "the changes of each input meet the others as they are, and what that counts twice is taken off";
 	return width == 0 ? "never changes" : "changes pass through";
+}
+
+/* What of its rows may change as time goes by. */
+static char *
+clock_note(const Branch *branch)
+{
+	BranchClock *clock = branch_clock(branch);
+	List	   *words = NIL;
+	ListCell   *lc;
+
+	foreach(lc, clock->bounds)
+	{
+		const ClockBound *bound = lfirst(lc);
+
+		words = lappend(words,
+						psprintf("rows are looked up whose %s lies between the last and the present value of %s",
+								 sqlgen_readable(bound->expr, branch),
+								 sqlgen_readable(bound->value, branch)));
+	}
+	foreach(lc, clock->values)
+		words = lappend(words,
+						psprintf("all rows are computed before and after when %s changes",
+								 sqlgen_readable(lfirst(lc), branch)));
+	return join_words(words, ", ");
+}
+
+static const char *
+sum_note(List *branches)
+{
+	List	   *words = NIL;
+	ListCell   *lc;
+
+	foreach(lc, branches)
+		if (((const Branch *) lfirst(lc))->uses_clock)
+			words = lappend(words, psprintf("as time goes by, %s",
+											clock_note(lfirst(lc))));
+	if (words == NIL || widest_join(branches) > 0)
+		words = lcons(unconstify(char *, changes_note(branches)), words);
+	return join_words(words, "; ");
 }
 
 /* ---- aggregates ---- */

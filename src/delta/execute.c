@@ -98,7 +98,10 @@ check_layout(const DeltaProgram *program, Relation st)
 				 errhint("Rebuild it with pgtrickle.create_or_replace_stream_table() or pgtrickle.alter_stream_table(), giving its query.")));
 }
 
-/* Does some branch have two factors that the mask says may have changed? */
+/*
+ * Does some branch have two factors that the mask says may have changed?  The
+ * clock is one.
+ */
 static bool
 branches_have_phantoms(const DeltaProgram *program, List *branches,
 					   SourceMask changed)
@@ -110,6 +113,8 @@ branches_have_phantoms(const DeltaProgram *program, List *branches,
 	{
 		int			nchanged = 0;
 
+		if ((changed & CLOCK_BIT) && ((Branch *) lfirst(lb))->uses_clock)
+			nchanged++;
 		foreach(lf, ((Branch *) lfirst(lb))->factors)
 		{
 			int			input = factor_input(program, lfirst(lf));
@@ -154,10 +159,13 @@ program_has_phantoms(const DeltaProgram *program, const ChangeWindow *windows)
 	for (int i = 0; i < list_length(program->sources); i++)
 		if (windows[i].nrows > 0)
 			sources |= INPUT_BIT(i);
+	if (program->is_timed)
+		sources |= CLOCK_BIT;
 
 	/* of what the parts have, too, the windows and the parts come first */
 	shared = inputs_below(program, sources) &
-		(INPUT_BIT(list_length(program->sources) + list_length(program->stored)) - 1);
+		(CLOCK_BIT |
+		 (INPUT_BIT(list_length(program->sources) + list_length(program->stored)) - 1));
 	foreach(lc, program->parts)
 		if (has_phantoms(lfirst(lc), shared))
 			return true;
@@ -203,6 +211,7 @@ run_top(DeltaRun *run, Relation rel, Snapshot snapshot, ApplyObserver observer,
 		 branches_inputs(program, program->tree->branches));
 	if (statement.key.mask == 0)
 		return;
+	run_set_clock(run, &statement);
 	statement.rows = run_rows(run, statement.key.mask);
 	statement.sizes = run_sizes(run, statement.key.mask);
 	if (reevaluated == NULL &&
@@ -228,20 +237,23 @@ run_top(DeltaRun *run, Relation rel, Snapshot snapshot, ApplyObserver observer,
 	join_steps_end(run);
 }
 
-void
+bool
 program_run_delta(DeltaProgram *program, Relation st, ChangeWindow *windows,
-				  Snapshot snapshot, ApplyCounts *counts)
+				  TimestampTz before, Snapshot snapshot, ApplyCounts *counts)
 {
 	DeltaRun   *run;
+	bool		wrote;
 
 	Assert(program->reason == NULL);
 	check_layout(program, st);
 
-	run = run_begin(program, windows);
+	run = run_begin(program, windows, before);
 	parts_run_delta(run, snapshot);
 	run_stages(run);
 	run_top(run, st, snapshot, NULL, NULL, counts);
+	wrote = run->wrote || counts_any(counts);
 	run_end(run);
+	return wrote;
 }
 
 bool

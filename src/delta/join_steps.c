@@ -875,7 +875,7 @@ takes_steps(const StepRun *s, const Statement *statement, List *branches)
 	int			nchanged = 0;
 
 	if (!is_bulk(statement->rows) || list_length(branches) != 1 ||
-		!is_plain_join(s->branch))
+		(statement->key.mask & CLOCK_BIT) || !is_plain_join(s->branch))
 		return false;
 	for (int factor = 1; factor <= list_length(s->branch->factors); factor++)
 		nchanged += factor_changes(s, factor) > 0;

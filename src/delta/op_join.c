@@ -33,6 +33,9 @@
  * If one does, the program is changed to one in which that cannot happen, see
  * analyze/net_first.c.
  *
+ * A branch that uses the clock has terms for that before these, which are then
+ * taken at the instant of the last refresh: see op_clock.c.
+ *
  * Reads:  the deltas, the tables, and what stages hold, all at the refresh's
  *		   snapshot.
  * Locks:  none; the refresh holds AccessShareLock on every source.
@@ -95,6 +98,9 @@ branches_inputs(const DeltaProgram *program, List *branches)
 			if (input >= 0)
 				mask |= INPUT_BIT(input);
 		}
+	foreach(lb, branches)
+		if (((Branch *) lfirst(lb))->uses_clock)
+			mask |= CLOCK_BIT;
 	return mask;
 }
 
@@ -182,6 +188,15 @@ append_quals(List *quals, List *context, const char *keyword, StringInfo out)
 	}
 }
 
+static bool
+is_all_new(const FactorState *states, int nfactors)
+{
+	for (int i = 0; i < nfactors; i++)
+		if (states[i] != FACTOR_NEW)
+			return false;
+	return true;
+}
+
 /* One term: SELECT targets, weight FROM factors WHERE quals. */
 static void
 append_term(const TermContext *term, const FactorState *states, int sign,
@@ -204,12 +219,11 @@ append_term(const TermContext *term, const FactorState *states, int sign,
 		appendStringInfo(out, "%ss%d.w", times, scan);
 		times = " * ";
 	}
-	appendStringInfoString(out, " AS w FROM ");
+	appendStringInfo(out, "%s AS w", is_all_new(states, nfactors) ? "1" : "");
 
 	for (int scan = 1; scan <= nfactors; scan++)
 	{
-		if (scan > 1)
-			appendStringInfoString(out, ", ");
+		appendStringInfoString(out, scan == 1 ? " FROM " : ", ");
 		append_factor(term, scan, states, out);
 	}
 	append_quals(term->branch->quals, term->expressions, " WHERE ", out);
@@ -272,13 +286,10 @@ branch_term_sql(const Branch *branch, const char *const *deltas, int sign,
 	append_term(&term, states, sign, out);
 }
 
-static void
-append_branch_delta(const DeltaProgram *program, const Branch *branch,
-					SourceMask mask, StringInfo out)
+static TermContext
+term_context(const DeltaProgram *program, const Branch *branch, SourceMask changed)
 {
 	int			nfactors = list_length(branch->factors);
-	int		   *changed = palloc(sizeof(int) * (nfactors + 1));
-	int			nchanged = 0;
 	const char **deltas = palloc0(sizeof(char *) * (nfactors + 1));
 	TermContext term = {
 		.branch = branch,
@@ -291,11 +302,47 @@ append_branch_delta(const DeltaProgram *program, const Branch *branch,
 	{
 		int			input = factor_input(program, list_nth(branch->factors, i));
 
-		if (input < 0 || (mask & INPUT_BIT(input)) == 0)
-			continue;
-		deltas[i] = psprintf(SQLGEN_DELTA_NAME, input + 1);
-		changed[nchanged++] = i;
+		if (input >= 0 && (changed & INPUT_BIT(input)))
+			deltas[i] = psprintf(SQLGEN_DELTA_NAME, input + 1);
 	}
+	return term;
+}
+
+/* All other factors are as they are now; see op_clock.c. */
+static void
+append_clock_terms(const DeltaProgram *program, const Branch *branch,
+				   StringInfo out)
+{
+	FactorState *states = palloc0(sizeof(FactorState) * (list_length(branch->factors) + 1));
+	ListCell   *lc;
+
+	foreach(lc, clock_terms(branch))
+	{
+		const ClockTerm *clock = lfirst(lc);
+		TermContext term = term_context(program, clock->branch, 0);
+
+		append_term(&term, states, clock->sign, out);
+	}
+}
+
+static void
+append_branch_delta(const DeltaProgram *program, const Branch *branch,
+					SourceMask mask, StringInfo out)
+{
+	int			nfactors = list_length(branch->factors);
+	int		   *changed = palloc(sizeof(int) * (nfactors + 1));
+	int			nchanged = 0;
+	TermContext term;
+
+	if ((mask & CLOCK_BIT) && branch->uses_clock)
+	{
+		append_clock_terms(program, branch, out);
+		branch = branch_before(branch);
+	}
+	term = term_context(program, branch, mask);
+	for (int i = 0; i < nfactors; i++)
+		if (term.deltas[i] != NULL)
+			changed[nchanged++] = i;
 	if (nchanged <= MAX_INCLUSION_EXCLUSION)
 		append_inclusion_exclusion(&term, changed, nchanged, out);
 	else

@@ -202,6 +202,7 @@ run_part(DeltaRun *whole, DeltaProgram *part, int input, Snapshot snapshot)
 
 	run_stages(run);
 	run_top(run, rel, snapshot, observe, &observed, &counts);
+	whole->wrote |= counts_any(&counts);
 	table_close(rel, NoLock);
 	run_end(run);
 	consolidate_end(observed.rows, &whole->deltas[input]);

@@ -626,7 +626,10 @@ add_wanted_by_tree(DeltaProgram *program, const QueryTree *tree)
 
 	add_wanted(program, tree->branches);
 	foreach(lc, tree->stages)
+	{
 		add_wanted(program, ((Stage *) lfirst(lc))->branches);
+		add_wanted(program, ((Stage *) lfirst(lc))->step);
+	}
 }
 
 /*
@@ -679,6 +682,8 @@ decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
 
 	program->reason = program->tree->reason;
 	if (program->reason == NULL)
+		program->reason = tree_clock_reason(program->tree, &program->is_timed);
+	if (program->reason == NULL)
 		program->reason = reason;
 	if (program->reason == NULL)
 		program->reason = unreadable_reason(program);
@@ -698,6 +703,9 @@ decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
 		parts_compile(program, definition_number(program->defview));
 	if (program->reason != NULL)
 	{
+		/* what has no delta has none as time goes by */
+		program->always_recompute |= uses_clock((Node *) original);
+		program->is_timed = false;
 		program->parts = NIL;
 		program->tree->reason = program->reason;
 		(void) identity_derive(program->tree, &program->identity, &identity_reason);
@@ -719,6 +727,8 @@ compile(DeltaProgram *program, Query *query)
 	program->fingerprint = query_fingerprint(original);
 	program->types_known = query_named_types(original, &program->types);
 
+	query = (Query *) analyze_name_clock((Node *) query, NULL);
+	original = copyObject(query);
 	program->tree = analyze_query(query);
 	program->stored = program->tree->stored;
 	find_wanted(program);
@@ -833,6 +843,12 @@ bool
 program_is_volatile(const DeltaProgram *program)
 {
 	return program->is_volatile;
+}
+
+bool
+program_is_timed(const DeltaProgram *program)
+{
+	return program->is_timed;
 }
 
 const char *

@@ -71,6 +71,12 @@ extern bool program_always_recompute(const DeltaProgram *program);
 extern bool program_is_volatile(const DeltaProgram *program);
 
 /*
+ * True if the result changes as time goes by, by a delta: it depends on the
+ * instant of the refresh, which is the now() of its transaction.
+ */
+extern bool program_is_timed(const DeltaProgram *program);
+
+/*
  * The construct, in words, whose result no key divides, so that a delta
  * computes the whole result; or NULL.
  */
@@ -82,12 +88,14 @@ extern const Identity *program_identity(const DeltaProgram *program);
 
 /*
  * Compute and apply the delta of the windows.  windows[i] belongs to the i-th
- * member of program_sources().  st is open with RowExclusiveLock; the active
- * snapshot is the refresh's.  Uses SPI, which the caller has connected.
+ * member of program_sources().  before: the instant of the last refresh, for a
+ * timed program.  st is open with RowExclusiveLock; the active snapshot is the
+ * refresh's.  Uses SPI, which the caller has connected.  Returns whether
+ * anything was written, here or to what is kept beside.
  */
-extern void program_run_delta(DeltaProgram *program, Relation st,
-							  ChangeWindow *windows, Snapshot snapshot,
-							  ApplyCounts *counts);
+extern bool program_run_delta(DeltaProgram *program, Relation st,
+							  ChangeWindow *windows, TimestampTz before,
+							  Snapshot snapshot, ApplyCounts *counts);
 
 /* Oids of all relations, views too, whose change may change the program. */
 extern List *program_watched(const DeltaProgram *program);

@@ -5,13 +5,15 @@
  *	  of the stages, in their order, those that something below has changed.
  *
  * A stage whose delta turns out to be empty counts as unchanged for its
- * readers.
+ * readers.  The clock is an input of all stages that use it (op_clock.c).
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "buffer/consolidate.h"
+#include "catalog/pg_type.h"
 #include "delta/delta.h"
 #include "utils/memutils.h"
 
@@ -70,7 +72,7 @@ stored_reads(const DeltaProgram *program, const Stage *stage)
 
 			foreach(lc, part->tree->stages)
 				mask |= stage_reads(part, lfirst(lc));
-			return mask & (INPUT_BIT(first_stage(part)) - 1);
+			return mask & ((INPUT_BIT(first_stage(part)) - 1) | CLOCK_BIT);
 		}
 	return 0;
 }
@@ -142,8 +144,27 @@ run_publish(DeltaRun *run, int input)
 					 window->nrows, input_origin(run->program, input));
 }
 
+static void
+set_clock(DeltaRun *run, TimestampTz before)
+{
+	run->clock_type = TIMESTAMPTZOID;
+	run->clock_before = TimestampTzGetDatum(before);
+	if (run->program->is_timed && before != GetCurrentTransactionStartTimestamp())
+		run->changed |= CLOCK_BIT;
+}
+
+void
+run_set_clock(DeltaRun *run, Statement *statement)
+{
+	if ((statement->key.mask & CLOCK_BIT) == 0)
+		return;
+	statement->nparams = 1;
+	statement->types = &run->clock_type;
+	statement->values = &run->clock_before;
+}
+
 DeltaRun *
-run_begin(DeltaProgram *program, const ChangeWindow *windows)
+run_begin(DeltaProgram *program, const ChangeWindow *windows, TimestampTz before)
 {
 	DeltaRun   *run = palloc0(sizeof(DeltaRun));
 
@@ -158,6 +179,7 @@ run_begin(DeltaProgram *program, const ChangeWindow *windows)
 		run->deltas[i] = windows[i];
 		run_publish(run, i);
 	}
+	set_clock(run, before);
 	return run;
 }
 
@@ -172,7 +194,9 @@ run_begin_part(DeltaProgram *part, const DeltaRun *whole)
 										 ALLOCSET_DEFAULT_SIZES);
 	run->deltas = palloc0(sizeof(ChangeWindow) * (program_ninputs(part) + 1));
 	memcpy(run->deltas, whole->deltas, sizeof(ChangeWindow) * nshared);
-	run->changed = whole->changed & (INPUT_BIT(nshared) - 1);
+	run->changed = whole->changed & ((INPUT_BIT(nshared) - 1) | CLOCK_BIT);
+	run->clock_type = whole->clock_type;
+	run->clock_before = whole->clock_before;
 	return run;
 }
 
@@ -224,6 +248,7 @@ sum_run_delta(DeltaRun *run, const Stage *stage, SourceMask changed,
 
 	if (stage->netted)
 		consolidate_hold(c);
+	run_set_clock(run, &statement);
 	if (join_steps_begin(run, stage->branches, &statement))
 		program_execute(program, &statement, receive_weighted, c);
 	join_steps_end(run);

@@ -9,7 +9,8 @@
  *
  * Before it is netted, a window has rows that came and went again, which the
  * query never sees and may fail on.  So only conditions are taken that cannot
- * fail, which is what a leakproof function promises.
+ * fail, which is what a leakproof function promises.  Nor are those on the
+ * clock, which are asked at two instants.
  *
  *-------------------------------------------------------------------------
  */
@@ -57,7 +58,7 @@ factor_condition(const Branch *branch, int factor)
 	ListCell   *lc;
 
 	foreach(lc, factor_quals(branch, factor))
-		if (!contain_leaked_vars(lfirst(lc)))
+		if (!uses_clock(lfirst(lc)) && !contain_leaked_vars(lfirst(lc)))
 			quals = lappend(quals, lfirst(lc));
 	return quals == NIL ? NULL : (Node *) make_ands_explicit(quals);
 }
@@ -94,8 +95,13 @@ add_tree_conditions(const QueryTree *tree, Oid relid, const WindowVars *vars,
 	if (!add_conditions(tree->branches, relid, vars, conditions))
 		return false;
 	foreach(lc, tree->stages)
-		if (!add_conditions(((Stage *) lfirst(lc))->branches, relid, vars, conditions))
+	{
+		const Stage *stage = lfirst(lc);
+
+		if (!add_conditions(stage->branches, relid, vars, conditions) ||
+			!add_conditions(stage->step, relid, vars, conditions))
 			return false;
+	}
 	return true;
 }
 

@@ -49,7 +49,7 @@ has_uncaptured_source(const StreamTable *st)
 }
 
 /*
- * Would the next refresh of a stream table do anything?  NULL if that is not
+ * Might the next refresh of a stream table do anything?  NULL if that is not
  * for the caller to know, or if there is no such stream table.
  */
 Datum

@@ -9,6 +9,12 @@
  * member, and there the part of the transaction ends that this member
  * consumes.
  *
+ * What the query calls now() is that of the transaction, for all members.  The
+ * stream table remembers the one of its last refresh, t'.  If nothing crosses a
+ * bound between t' and now(), the rows are right at both instants, and t' may
+ * stay; it is moved once in a while all the same, so that what was looked at
+ * is not looked at for ever, and people see that somebody looked.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -31,6 +37,9 @@
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+
+/* So long a look at the clock that found nothing need not be noted. */
+#define NOTE_CLOCK_US	(60 * USECS_PER_SEC)
 
 static const char *const action_names[] = {
 	[ACTION_NONE] = "NO_DATA",
@@ -271,7 +280,17 @@ reinitialize_reason(const Refresh *r)
 	for (int i = 0; i < r->cached->nsources; i++)
 		if (r->buffers[i] != NULL && source_frontier(r, i) == NULL)
 			return "a source is new to it";
+	if (program_is_timed(r->program) && r->st->evaluated_at == 0)
+		return "it is not known for which time it was computed";
 	return NULL;
+}
+
+/* Is it another now() than that of the last refresh? */
+static bool
+clock_has_moved(const Refresh *r)
+{
+	return program_is_timed(r->program) &&
+		r->st->evaluated_at != GetCurrentTransactionStartTimestamp();
 }
 
 static void
@@ -300,7 +319,7 @@ choose_action(Refresh *r, const char *full_reason)
 		set_action(r, ACTION_FULL, full_reason);
 	else if (program_always_recompute(r->program))
 		set_action(r, ACTION_FULL, program_reason(r->program));
-	else if (!has_changes(r))
+	else if (!has_changes(r) && !clock_has_moved(r))
 		set_action(r, ACTION_NONE, NULL);
 	else if (r->st->mode == REFRESH_MODE_FULL)
 		set_action(r, ACTION_FULL, "its refresh mode is FULL");
@@ -382,6 +401,13 @@ is_data_error(int sqlerrcode)
 	}
 }
 
+static void
+run_program_delta(Refresh *r, Snapshot snapshot)
+{
+	r->wrote = program_run_delta(r->program, r->rel, r->windows,
+								 r->st->evaluated_at, snapshot, &r->counts);
+}
+
 /*
  * Run the delta such that it can be undone.  Returns a data error that was met,
  * with everything undone, or NULL.
@@ -400,8 +426,7 @@ attempt_delta(Refresh *r)
 	{
 		SPI_connect();
 		PushCopiedSnapshot(r->snapshot);
-		program_run_delta(r->program, r->rel, r->windows, GetActiveSnapshot(),
-						  &r->counts);
+		run_program_delta(r, GetActiveSnapshot());
 		PopActiveSnapshot();
 		SPI_finish();
 		ReleaseCurrentSubTransaction();
@@ -437,7 +462,7 @@ try_delta(Refresh *r)
 
 	if (!program_has_phantoms(r->program, r->windows))
 	{
-		program_run_delta(r->program, r->rel, r->windows, r->snapshot, &r->counts);
+		run_program_delta(r, r->snapshot);
 		return;
 	}
 	error = attempt_delta(r);
@@ -451,7 +476,8 @@ try_delta(Refresh *r)
 	}
 	if (error == NULL)
 		return;
-	if (r->st->mode == REFRESH_MODE_DIFFERENTIAL)
+	/* a row is met at the instant before, too, where joins cannot be netted first */
+	if (r->st->mode == REFRESH_MODE_DIFFERENTIAL && !program_is_timed(r->program))
 		ReThrowError(error);
 	set_action(r, ACTION_FULL, psprintf("a data error in its delta: %s", error->message));
 }
@@ -463,8 +489,12 @@ run_delta(Refresh *r)
 
 	INSTR_TIME_SET_CURRENT(start);
 	try_delta(r);
-	if (r->action == ACTION_DIFFERENTIAL)
-		cost_learn_delta(r, elapsed_ms(start));
+	if (r->action != ACTION_DIFFERENTIAL)
+		return;
+	cost_learn_delta(r, elapsed_ms(start));
+	/* the clock went on, and that was all */
+	if (r->outcome.changes == 0 && !r->wrote)
+		set_action(r, ACTION_NONE, NULL);
 }
 
 /* The user may have left the choice to us. */
@@ -499,7 +529,7 @@ run_action(Refresh *r)
 	if (r->action == ACTION_DIFFERENTIAL)
 		run_delta(r);
 	end_windows(r);
-	if (r->action != ACTION_DIFFERENTIAL)
+	if (r->action != ACTION_DIFFERENTIAL && r->action != ACTION_NONE)
 		run_full(r);
 	SPI_finish();
 }
@@ -532,12 +562,21 @@ record(Refresh *r)
 	outcome->action = action_names[r->action];
 	outcome->reason = r->reason;
 	outcome->frontier = new_frontier(r);
+	outcome->evaluated_at = program_is_timed(r->program) ?
+		GetCurrentTransactionStartTimestamp() : 0;
 	outcome->end_time = GetCurrentTimestamp();
 	outcome->rows_inserted = r->counts.inserted;
 	outcome->rows_updated = r->counts.updated;
 	outcome->rows_deleted = r->counts.deleted;
 	outcome->learned = cost_store(r);
 	stream_table_refreshed(r->st, outcome);
+}
+
+static bool
+is_worth_recording(const Refresh *r)
+{
+	return r->action != ACTION_NONE ||
+		r->outcome.data_timestamp - r->st->data_timestamp >= NOTE_CLOCK_US;
 }
 
 /* Push the group's snapshot as it is now, with all that was done before. */
@@ -561,7 +600,8 @@ member_run(Refresh *r, Snapshot snapshot, const char *full_reason)
 	if (r->action != ACTION_NONE)
 	{
 		run_action(r);
-		record(r);
+		if (is_worth_recording(r))
+			record(r);
 	}
 	PopActiveSnapshot();
 	if (r->rel != NULL)

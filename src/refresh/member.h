@@ -49,6 +49,7 @@ typedef struct Refresh
 	const char *reason;
 	RefreshOutcome outcome;
 	ApplyCounts counts;
+	bool		wrote;			/* the delta, here or to what is kept beside */
 } Refresh;
 
 /*

@@ -270,7 +270,8 @@ run_members(RefreshGroup *group, const char *full_reason, RefreshReport *report)
 			r->outcome.start_time = GetCurrentTimestamp();
 		result = member_run(r, snapshot,
 							r->st->relid == group->target ? full_reason : NULL);
-		report->callback(r->st->relid, result, report->arg);
+		report->callback(r->st->relid, result, program_is_timed(r->program),
+						 report->arg);
 	}
 }
 
@@ -302,7 +303,7 @@ refresh_group(RefreshGroup *group, List *relids, const char *name, TimestampTz s
 	group->current = name;
 	begin_members(group, relids, name, start_time);
 	foreach(lc, group->held)
-		report->callback(lfirst_oid(lc), REFRESH_HELD_BACK, report->arg);
+		report->callback(lfirst_oid(lc), REFRESH_HELD_BACK, false, report->arg);
 
 	context.callback = refresh_error_context;
 	context.arg = group;
@@ -365,7 +366,7 @@ typedef struct TargetResult
 } TargetResult;
 
 static void
-report_target(Oid relid, RefreshResult result, void *arg)
+report_target(Oid relid, RefreshResult result, bool timed, void *arg)
 {
 	TargetResult *target = arg;
 

@@ -13,7 +13,8 @@
 
 typedef enum RefreshResult
 {
-	REFRESH_NO_DATA,			/* nothing had changed; nothing was written */
+	REFRESH_NO_DATA,			/* nothing had changed; nothing was written but,
+								 * once in a while, that the clock was looked at */
 	REFRESH_DONE,
 	REFRESH_BUSY,				/* wait was false and somebody else refreshes it */
 	REFRESH_HELD_BACK			/* suspended, or reads one of its group that is */
@@ -32,12 +33,13 @@ typedef enum RefreshResult
 extern RefreshResult refresh_run(Oid relid, bool wait, const char *full_reason);
 
 /*
- * The same, telling what became of each member; false if the group is busy,
- * and then nothing was told.
+ * The same, telling what became of each member, and of those that were not held
+ * back, whether the clock is an input of it; false if the group is busy, and
+ * then nothing was told.
  */
 typedef struct RefreshReport
 {
-	void		(*callback) (Oid relid, RefreshResult result, void *arg);
+	void		(*callback) (Oid relid, RefreshResult result, bool timed, void *arg);
 	void	   *arg;
 } RefreshReport;
 extern bool refresh_run_reporting(Oid relid, bool wait, const char *full_reason,
@@ -65,14 +67,14 @@ extern void refresh_note_buffer(Relation buffer);
 extern void refresh_trim_buffers(const StreamTable *st);
 
 /*
- * Is there a change that the next refresh would consume (or must it recompute
- * anyway)?  At the active snapshot, if there is one.
+ * Is there a change of data that the next refresh would consume (or must it
+ * recompute anyway)?  At the active snapshot, if there is one.
  */
 extern bool refresh_has_changes(const StreamTable *st);
 
 /*
- * The same, or is there one that a stream table which it reads would consume?
- * A hint, not a promise.
+ * The same, or has the clock gone on where it is an input, or is there a change
+ * that a stream table which it reads would consume?  A hint, not a promise.
  */
 extern bool refresh_has_pending(const StreamTable *st);
 

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "buffer/buffer.h"
 #include "catalog/catalog.h"
 #include "dag/dag.h"
@@ -106,6 +107,14 @@ refresh_has_changes(const StreamTable *st)
 	return pending;
 }
 
+/* May the time alone have changed the result? */
+static bool
+clock_has_moved(const StreamTable *st)
+{
+	return st->evaluated_at != 0 &&
+		st->evaluated_at != GetCurrentTransactionStartTimestamp();
+}
+
 /* Must a stream table be refreshed before one that reads it can be up to date? */
 static bool
 source_has_pending(const Dependency *dep)
@@ -130,7 +139,7 @@ refresh_has_pending(const StreamTable *st)
 {
 	ListCell   *lc;
 
-	if (refresh_has_changes(st))
+	if (refresh_has_changes(st) || clock_has_moved(st))
 		return true;
 	foreach(lc, dependency_read(st->pgt_id))
 		if (source_has_pending(lfirst(lc)))

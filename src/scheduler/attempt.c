@@ -68,13 +68,16 @@ error_is_transient(int sqlerrcode)
 }
 
 static void
-note_result(Oid relid, RefreshResult result, void *arg)
+note_result(Oid relid, RefreshResult result, bool timed, void *arg)
 {
 	Attempt    *attempt = arg;
 	ScheduledTable *member = queue_find(relid);
 
-	if (member != NULL && queue_same_group(attempt->table, member))
-		member->result = result;
+	if (member == NULL || !queue_same_group(attempt->table, member))
+		return;
+	member->result = result;
+	if (result != REFRESH_HELD_BACK)
+		member->timed = timed;
 }
 
 static void
@@ -217,10 +220,24 @@ refresh_busy(ScheduledTable *table)
 		back_off_us(++table->busy, BUSY_FIRST_US, BUSY_LAST_US);
 }
 
+/*
+ * How long until the clock is looked at again.  A look that found something is
+ * followed by another soon, in ten times what it took; others ever later.
+ */
+static void
+pace_clock(ScheduledTable *table)
+{
+	int64		us = table->result == REFRESH_NO_DATA ? 2 * table->tick_us :
+		10 * (table->ended_at - table->started_at);
+
+	table->tick_us = Min(Max(us, TICK_FIRST_US), TICK_LAST_US);
+}
+
 static void
 member_succeeded(ScheduledTable *table)
 {
 	table->ended_at = GetCurrentTimestamp();
+	pace_clock(table);
 	table->retry_at = 0;
 	table->failures = table->transients = table->busy = 0;
 	table->is_populated = true;
@@ -266,15 +283,30 @@ has_reason(const ScheduledTable *table)
 	return false;
 }
 
+static bool
+has_timed(const ScheduledTable *table)
+{
+	const ScheduledTable *member = table;
+
+	do
+	{
+		if (member->timed)
+			return true;
+		member = member->next;
+	} while (member != table);
+	return false;
+}
+
 /*
  * Nothing was known to have changed: if the refresh did something all the
  * same, the next one may as well.  A change that came just then proves
- * nothing.
+ * nothing, nor does what the clock has changed.
  */
 static void
 learn(ScheduledTable *table, DatabaseSlot *slot)
 {
 	ScheduledTable *member = table;
+	bool		timed = has_timed(table);
 
 	queue_notice_changes(slot);
 	if (has_reason(table))
@@ -282,7 +314,9 @@ learn(ScheduledTable *table, DatabaseSlot *slot)
 	do
 	{
 		member->probed = true;
-		member->recompute = member->uncaptured || member->result == REFRESH_DONE;
+		member->recompute = member->uncaptured ||
+			(member->result == REFRESH_DONE &&
+			 (!timed || member->mode == REFRESH_MODE_FULL));
 		member = member->next;
 	} while (member != table);
 }

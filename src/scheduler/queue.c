@@ -7,6 +7,7 @@
  *
  *		after a change					at	started_at + schedule
  *		while not populated, or invalid	at	started_at + schedule
+ *		if the clock is an input		at	started_at + schedule, or a tick
  *		if it must be recomputed		at	started_at + max(schedule, 1 s)
  *
  * but not before retry_at, nor within REST_US of the end of its last refresh:
@@ -20,6 +21,11 @@
  *
  * A stream table that is due waits for those that it reads, if these are due
  * too: it would have to be refreshed again after them.
+ *
+ * Time passes without an event, so a schedule of less than 100 ms, such as '0s',
+ * is a wish that nobody could keep: then the clock is looked at by ticks of
+ * 100 ms, which grow to 1 s while nothing is found, and with what a look takes
+ * (attempt.c).  Data is followed at once all the same.
  *
  * Whether it must be recomputed without a change is known if a source is not
  * captured.  Otherwise (a function of the query may not be immutable) it is
@@ -124,6 +130,7 @@ carry_over(ScheduledTable *table, const ScheduledTable *old)
 	if (!same_sources(table, old))
 		return;
 
+	table->tick_us = old->tick_us;
 	table->dirty = old->dirty;
 	table->busy = old->busy;
 	if (old->status != STREAM_TABLE_SUSPENDED)
@@ -157,6 +164,7 @@ load_table(ScheduledTable *table, const StreamTable *st)
 	table->dirty = true;
 	table->recompute = table->uncaptured;
 	table->probed = table->uncaptured;
+	table->timed = st->evaluated_at != 0;
 	if (old)
 		carry_over(table, old);
 }
@@ -412,6 +420,15 @@ ready_at(const ScheduledTable *table)
 	return ready;
 }
 
+/* When is the clock looked at? */
+static TimestampTz
+tick_at(const ScheduledTable *table)
+{
+	return table->started_at +
+		(table->schedule_us >= TICK_FIRST_US ? table->schedule_us :
+		 Max(table->tick_us, TICK_FIRST_US));
+}
+
 static TimestampTz
 due_at(const ScheduledTable *table)
 {
@@ -419,6 +436,8 @@ due_at(const ScheduledTable *table)
 
 	if (table->dirty || !table->is_populated || table->needs_reinit)
 		due = table->started_at + table->schedule_us;
+	else if (table->timed && table->mode != REFRESH_MODE_FULL)
+		due = tick_at(table);
 	else if (table->recompute || !table->probed)
 		due = table->started_at + Max(table->schedule_us, RECOMPUTE_US);
 

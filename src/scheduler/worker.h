@@ -18,6 +18,10 @@
 #define US_PER_MS	INT64CONST(1000)
 #define US_PER_S	INT64CONST(1000000)
 
+/* Between two looks at the clock: least and greatest, for the schedule '0s'. */
+#define TICK_FIRST_US	(100 * US_PER_MS)
+#define TICK_LAST_US	US_PER_S
+
 /* A stream table as the worker knows it. */
 typedef struct ScheduledTable
 {
@@ -43,6 +47,9 @@ typedef struct ScheduledTable
 	bool		dirty;			/* a source changed since the last refresh */
 	bool		probed;			/* recompute is known */
 	bool		recompute;		/* to be refreshed without any change */
+	bool		timed;			/* the clock is an input */
+	int64		tick_us;		/* when to look at it again, if the schedule is
+								 * shorter than any clock */
 	TimestampTz started_at;		/* the last refresh */
 	TimestampTz ended_at;
 	TimestampTz retry_at;		/* not before, after a failure */

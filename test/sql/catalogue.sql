@@ -201,7 +201,7 @@ SELECT * FROM fresh('equal_bag');
 -- now() without any change of data
 CREATE TABLE nw (id int PRIMARY KEY, at timestamptz);
 INSERT INTO nw VALUES (1, clock_timestamp() + '200 ms'), (2, '2100-01-01');
-SELECT made('past', 'SELECT id FROM nw WHERE at < now()', 'AUTO');
+SELECT made('past', 'SELECT id FROM nw WHERE at < now()');
 SELECT pg_sleep(0.3);
 SELECT * FROM fresh('past');
 SELECT id FROM past;

@@ -267,7 +267,7 @@ SELECT * FROM all_fresh('dag');
 SELECT made('f1', 'SELECT id, a FROM n WHERE a < 100', 'FULL');
 SELECT made('f2', 'SELECT f1.id, f1.a, n.b FROM f1 JOIN n USING (id)');
 SET client_min_messages = warning;
-SELECT made('f3', 'SELECT a, id FROM f1 WHERE now() > timestamptz ''2000-01-01''', 'AUTO');
+SELECT made('f3', 'SELECT a, id FROM f1 WHERE statement_timestamp() > timestamptz ''2000-01-01''', 'AUTO');
 RESET client_min_messages;
 UPDATE n SET b = b + 1, a = a - 1 WHERE id < 5;
 SELECT pgtrickle.refresh_stream_table('f2');

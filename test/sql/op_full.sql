@@ -35,7 +35,7 @@ SELECT made('srf_', 'SELECT id, generate_series(1, g) AS x FROM t', 'AUTO');
 SELECT made('values_', 'SELECT column1 AS x FROM (VALUES (1), (2)) v', 'AUTO');
 SELECT made('no_from', 'SELECT 1 AS one', 'AUTO');
 SELECT made('of_matview', 'SELECT g, n FROM mv', 'AUTO');
-SELECT made('now_', 'SELECT id, now() > timestamptz ''2000-01-01'' AS b FROM t', 'AUTO');
+SELECT made('now_', 'SELECT id, statement_timestamp() > timestamptz ''2000-01-01'' AS b FROM t', 'AUTO');
 SELECT made('group_of_group', 'SELECT n, count(*) AS c FROM (SELECT g, count(*) AS n FROM t GROUP BY g) x GROUP BY n', 'AUTO');
 SELECT made('distinct_of_group', 'SELECT DISTINCT count(*) AS n FROM t GROUP BY g', 'AUTO');
 
