@@ -462,6 +462,9 @@ stage_clock_reason(const Stage *stage, bool *used)
 	if (!uses_clock((Node *) stage->query))
 		return NULL;
 	*used = true;
+	if (stage->rule == STAGE_PARTITION && stage->nkeys == 0)
+		return psprintf("now() is used in its %s, whose result is computed as a whole",
+						stage->what);
 	return psprintf("now() is used in its %s, otherwise than to compare it with a value of a row",
 					stage->what);
 }

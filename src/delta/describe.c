@@ -167,9 +167,8 @@ changes_note(List *branches)
 	return width == 0 ? "never changes" : "changes pass through";
 }
 
-/* What of its rows may change as time goes by. */
-static char *
-clock_note(const Branch *branch)
+char *
+branch_clock_note(const Branch *branch)
 {
 	BranchClock *clock = branch_clock(branch);
 	List	   *words = NIL;
@@ -200,7 +199,7 @@ sum_note(List *branches)
 	foreach(lc, branches)
 		if (((const Branch *) lfirst(lc))->uses_clock)
 			words = lappend(words, psprintf("as time goes by, %s",
-											clock_note(lfirst(lc))));
+											branch_clock_note(lfirst(lc))));
 	if (words == NIL || widest_join(branches) > 0)
 		words = lcons(unconstify(char *, changes_note(branches)), words);
 	return join_words(words, "; ");

@@ -95,7 +95,8 @@ explain_branch(const Branch *branch, int indent, StringInfo out)
 
 	appendStringInfoSpaces(out, indent);
 	if (nfactors == 0)
-		appendStringInfoString(out, "A constant row: never changes\n");
+		appendStringInfo(out, "A constant row: %s\n",
+						 branch->uses_clock ? "no table changes it" : "never changes");
 	else if (nfactors == 1)
 		appendStringInfoString(out, "Project and filter: linear, the delta of the scan passes through\n");
 	else
@@ -105,6 +106,11 @@ explain_branch(const Branch *branch, int indent, StringInfo out)
 	{
 		appendStringInfoSpaces(out, indent + 2);
 		appendStringInfo(out, "Condition: %s\n", sqlgen_expr(lfirst(lc), context));
+	}
+	if (branch->uses_clock)
+	{
+		appendStringInfoSpaces(out, indent + 2);
+		appendStringInfo(out, "Clock: %s\n", branch_clock_note(branch));
 	}
 	foreach(lc, branch->factors)
 		explain_factor(lfirst(lc), ++scan, indent + 2, out);

@@ -75,6 +75,11 @@ typedef struct Explanation
 
 extern Explanation *program_describe(const DeltaProgram *program);
 
+struct Branch;
+
+/* What is done about a branch that uses the clock as time goes by. */
+extern char *branch_clock_note(const struct Branch *branch);
+
 /* Indexes that are missing; NIL if the query is not differentiable. */
 extern List *program_advice(const DeltaProgram *program);
 

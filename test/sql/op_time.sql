@@ -227,6 +227,9 @@ SELECT key, note FROM pgtrickle.validate_query('SELECT count(*) FROM big WHERE c
 CREATE INDEX ON big (ts);
 SELECT count(*) FROM pgtrickle.validate_query('SELECT id FROM big WHERE ts > now() - interval ''1 day''') WHERE item = 'advice';
 
+SELECT substring(pgtrickle.explain_stream_table('gt') FROM 'Clock: [^\n]*');
+SELECT DISTINCT step, sql LIKE '%$1%' AS takes_the_last_instant FROM pgtrickle.explain_delta('grouped') ORDER BY step;
+
 -- How old is what it shows?
 SELECT staleness > '0' AND staleness < '1 h' AS of_the_last_look FROM pgtrickle.pgt_status() WHERE name = 'op_time.gt';
 DROP SCHEMA op_time CASCADE;
