@@ -7,6 +7,19 @@ from contextlib import contextmanager
 from datatypes import CANON, TYPES, quote, weighted
 
 
+# A function of the clock that goes through its values by the millisecond, and back.
+TICK = '(extract(epoch FROM now()) * 1000)::bigint %% %d'
+
+# By type, what wanders through the domain.
+WANDERING = {
+    'int': '(%s - 1)' % TICK % 5, 'small': '(%s - 1)' % TICK % 5, 'bigint': '(%s)' % TICK % 5,
+    'nume': '((%s)::numeric / 2)' % TICK % 6, 'num2': '((%s)::numeric / 2)' % TICK % 6,
+    'numeric': '((%s)::numeric / 2)' % TICK % 6,
+    'date': "(date '2024-01-01' + (%s)::integer)" % TICK % 400,
+    'tstz': "(timestamptz '2023-12-31 20:00+00' + (%s) * interval '1 hour')" % TICK % 2200,
+}
+
+
 class Expressions:
     def cols(self, scope, pred):
         return [(a, c, t) for a, cs in scope for c, t in cs if pred(t)]
@@ -130,9 +143,12 @@ class Expressions:
                               ('and', 3 if depth > 0 else 0), ('or', 3 if depth > 0 else 0),
                               ('not', 2 if depth > 0 else 0),
                               ('truth', 1 if depth > 0 else 0),
+                              ('clock', 0.6),
                               ('sublink', 14 if self.sublinks > 0 else 0)])
         if kind == 'sublink':
             return self.sublink(scope)
+        if kind == 'clock':
+            return self.clock(scope)
 
         def sub(place):
             with self.at(place):
@@ -186,6 +202,24 @@ class Expressions:
             if b:
                 return "%s @> '{\"a\":1}'" % self.ref(*rnd.choice(b)[:2])
         return '%s %s %s' % (r, op, typ.lit(rnd))
+
+    def clock(self, scope):
+        """A comparison with a function of the clock."""
+        rnd = self.rnd
+        have = self.cols(scope, lambda t: t in WANDERING)
+        if not have:
+            return 'true'
+        self.use('clock')
+        a, c, t = rnd.choice(have)
+        e = self.ref(a, c)
+        if rnd.random() < 0.15:
+            e = 'coalesce(%s, %s)' % (e, TYPES[t].lit(rnd))
+        if rnd.random() < 0.2:
+            return '%s %sBETWEEN %s AND %s' % (e, rnd.choice(['', 'NOT ']), WANDERING[t],
+                                               TYPES[t].lit(rnd))
+        sides = [e, WANDERING[t]]
+        rnd.shuffle(sides)
+        return (' %s ' % rnd.choice(['=', '<>', '<', '>', '<=', '>='])).join(sides)
 
     # -- order --------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from windows import Windows
 CORE_CONSTRUCTS = {
     'partition', 'view', 'subquery', 'inner join', 'inner join USING',
     'inner join without equality', 'cross join', 'UNION ALL', 'GROUP BY', 'scalar aggregate',
-    'dependent columns', 'aggregate FILTER', 'sum of floats', 'DISTINCT', 'ORDER BY',
+    'dependent columns', 'aggregate FILTER', 'sum of floats', 'DISTINCT', 'ORDER BY', 'clock',
 }
 
 # A query of these constructs alone is created in mode DIFFERENTIAL, must not be
