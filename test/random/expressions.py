@@ -143,7 +143,7 @@ class Expressions:
                               ('and', 3 if depth > 0 else 0), ('or', 3 if depth > 0 else 0),
                               ('not', 2 if depth > 0 else 0),
                               ('truth', 1 if depth > 0 else 0),
-                              ('clock', 0.6),
+                              ('clock', 3 if 'clock' in self.q.constructs else 0.6),
                               ('sublink', 14 if self.sublinks > 0 else 0)])
         if kind == 'sublink':
             return self.sublink(scope)
@@ -216,7 +216,7 @@ class Expressions:
             e = 'coalesce(%s, %s)' % (e, TYPES[t].lit(rnd))
         if rnd.random() < 0.2:
             return '%s %sBETWEEN %s AND %s' % (e, rnd.choice(['', 'NOT ']), WANDERING[t],
-                                               TYPES[t].lit(rnd))
+                                               rnd.choice([TYPES[t].lit(rnd), WANDERING[t]]))
         sides = [e, WANDERING[t]]
         rnd.shuffle(sides)
         return (' %s ' % rnd.choice(['=', '<>', '<', '>', '<=', '>='])).join(sides)
