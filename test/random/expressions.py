@@ -143,7 +143,7 @@ class Expressions:
                               ('and', 3 if depth > 0 else 0), ('or', 3 if depth > 0 else 0),
                               ('not', 2 if depth > 0 else 0),
                               ('truth', 1 if depth > 0 else 0),
-                              ('clock', 3 if 'clock' in self.q.constructs else 0.6),
+                              ('clock', 4 if 'clock' in self.q.constructs else 1.5),
                               ('sublink', 14 if self.sublinks > 0 else 0)])
         if kind == 'sublink':
             return self.sublink(scope)
