@@ -751,7 +751,8 @@ close_block(Subqueries *sub, Query *block, List *branches, bool outer)
 			stage->origins[i] = var->varattno;
 		i++;
 	}
-	if (laterals_are_single(sub))
+	if (laterals_are_single(sub) &&
+		!expression_returns_set((Node *) block->targetList))
 		stage->unique = unique_outputs(stage, left->unique);
 	return stage;
 }

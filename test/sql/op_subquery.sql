@@ -191,6 +191,12 @@ COMMIT;
 SELECT * FROM all_fresh('op_subquery');
 SELECT * FROM results;
 
+-- rows that a function in the select list makes of one row have its key together
+SELECT made('made_many', 'SELECT id, generate_series(1, id) AS x FROM o WHERE EXISTS (SELECT FROM d WHERE d.k = o.k)');
+INSERT INTO d SELECT k, 9 FROM o WHERE k IS NOT NULL;
+SELECT * FROM fresh('made_many');
+SELECT count(*) > count(DISTINCT id) AS many FROM made_many;
+
 -- more than one row is an error, as it is for the query, and passes
 CREATE TABLE e (id int PRIMARY KEY, k int);
 INSERT INTO e VALUES (1, 1), (2, 2);
