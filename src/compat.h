@@ -94,6 +94,15 @@ typedef bool TU_UpdateIndexes;
 #define pgt_selected_columns(query, rte) ((void) (query), (rte)->selectedCols)
 #endif
 
+/* The role whose rights count for a range table entry; InvalidOid: the user's. */
+#if PG16_GE
+#define pgt_check_as_user(query, rte) \
+	((rte)->perminfoindex == 0 ? InvalidOid : \
+	 getRTEPermissionInfo((query)->rteperminfos, rte)->checkAsUser)
+#else
+#define pgt_check_as_user(query, rte) ((void) (query), (rte)->checkAsUser)
+#endif
+
 /* Make that true of entries which a query has from another one. */
 #if PG16_GE
 #define pgt_share_selected_columns(query, other) \

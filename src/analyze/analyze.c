@@ -471,9 +471,9 @@ analyze_tree(Analysis *an, Query *query)
 }
 
 QueryTree *
-analyze_query(Query *query)
+analyze_query(Query *query, List *polled)
 {
-	SharedStages shared = {0};
+	SharedStages shared = {.polled = polled};
 	Analysis	an = {.shared = &shared,.whole = true};
 	QueryTree  *tree = analyze_tree(&an, inline_ctes(query));
 

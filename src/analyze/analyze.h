@@ -27,6 +27,7 @@
 #define PGT_ANALYZE_H
 
 #include "pgt.h"
+#include "nodes/bitmapset.h"
 #include "nodes/parsenodes.h"
 #include "nodes/primnodes.h"
 
@@ -170,6 +171,8 @@ struct Stage
 	bool		whole;			/* its delta is its result now less what is
 								 * stored */
 	/* STORED */
+	Oid			polled;			/* it is this relation, as it was last polled;
+								 * or InvalidOid */
 	struct QueryTree *tree;
 	const char *relation;		/* its table as SQL; set by the program */
 	List	   *order;			/* of SortGroupClause, on columns numbered by
@@ -272,11 +275,20 @@ extern const char *tree_clock_reason(const QueryTree *tree, bool *used);
  */
 extern const char *analyze_mutable_reason(Query *query);
 
+/* A source that is read whole by each refresh, see delta/poll.c. */
+typedef struct PolledSource
+{
+	Oid			relid;
+	Bitmapset  *columns;		/* plain attribute numbers that the query uses */
+} PolledSource;
+
 /*
  * Analyse a query that was rewritten (views and row security expanded).
+ * polled: of PolledSource; each that the query reads becomes a stored stage,
+ * whose columns are the source's in the order of their numbers.
  * Result in CurrentMemoryContext; the query is scribbled upon.
  */
-extern QueryTree *analyze_query(Query *query);
+extern QueryTree *analyze_query(Query *query, List *polled);
 
 /*
  * Joins of a tree, without those of its stored stages, of which something can

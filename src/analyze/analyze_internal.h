@@ -18,7 +18,9 @@ typedef struct SharedStages
 {
 	List	   *all;			/* of Stage, by number; also given up ones */
 	List	   *stored;			/* of Stage */
-	List	   *queries;		/* of Query: what the stored ones stand for */
+	List	   *queries;		/* of Query: what the stored ones stand for;
+								 * NULL for a polled source */
+	List	   *polled;			/* of PolledSource */
 } SharedStages;
 
 typedef struct Analysis
@@ -130,7 +132,7 @@ extern List *normalize_core(Analysis *an, Query *query, List *targets);
 extern List *normalize_from(Analysis *an, Query *query, Node *jointree,
 							List *quals, List *targets);
 /* Why a table cannot be read, or NULL. */
-extern const char *relation_reason(const RangeTblEntry *rte);
+extern const char *relation_reason(const Analysis *an, const RangeTblEntry *rte);
 extern List *visible_targets(Query *query);
 extern void flatten_aliases(Query *query);
 extern List *level_vars(Query *query);
@@ -141,6 +143,14 @@ extern List *level_vars(Query *query);
  * in the subquery twice; adds items to FROM.
  */
 extern List *join_memberships(From *from, List *quals);
+
+/* ---- polled.c ---- */
+extern bool is_polled(const Analysis *an, Oid relid);
+/*
+ * The sum of one branch that stands for a polled source: its targets are the
+ * attributes of the relation, NULL where the query uses none.
+ */
+extern List *polled_branches(Analysis *an, Oid relid);
 
 /* ---- union.c ---- */
 extern List *normalize_setop(Analysis *an, Query *query);

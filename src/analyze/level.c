@@ -90,10 +90,12 @@ substitute_mutator(Node *node, Substitution *subst)
 /* ---- FROM ---- */
 
 const char *
-relation_reason(const RangeTblEntry *rte)
+relation_reason(const Analysis *an, const RangeTblEntry *rte)
 {
 	if (rte->tablesample != NULL)
 		return "TABLESAMPLE is recomputed";
+	if (is_polled(an, rte->relid))
+		return NULL;
 	switch (rte->relkind)
 	{
 		case RELKIND_RELATION:
@@ -113,11 +115,13 @@ relation_reason(const RangeTblEntry *rte)
 }
 
 static List *
-table_branches(Oid relid)
+table_branches(Analysis *an, Oid relid)
 {
 	Branch	   *branch = palloc0(sizeof(Branch));
 	Factor	   *factor = palloc0(sizeof(Factor));
 
+	if (is_polled(an, relid))
+		return polled_branches(an, relid);
 	factor->relid = relid;
 	branch->factors = list_make1(factor);
 	return list_make1(branch);
@@ -182,8 +186,8 @@ rte_branches(From *from, RangeTblEntry *rte)
 	switch (rte->rtekind)
 	{
 		case RTE_RELATION:
-			from->an->reason = relation_reason(rte);
-			return table_branches(rte->relid);
+			from->an->reason = relation_reason(from->an, rte);
+			return table_branches(from->an, rte->relid);
 		case RTE_SUBQUERY:
 			if (find_stored(from->an, rte->subquery) != NULL)
 				return stored_branches(from->an, rte->subquery);

@@ -67,18 +67,33 @@ table_quals(RawWalk *walk, List *security, int rtindex)
 	return quals;
 }
 
-static void
-read_table(RawWalk *walk, Query *query, RangeTblEntry *rte, int rtindex)
+static List *
+raw_branches(RawWalk *walk, const RangeTblEntry *rte, int rtindex,
+			 const Bitmapset *selected)
 {
 	Branch	   *branch = palloc0(sizeof(Branch));
 	Factor	   *factor = palloc0(sizeof(Factor));
+
+	if (is_polled(walk->an, rte->relid))
+		return polled_branches(walk->an, rte->relid);
+	factor->relid = rte->relid;
+	branch->factors = list_make1(factor);
+	branch->targets = table_targets(walk->an, rte->relid, selected);
+	branch->quals = table_quals(walk, rte->securityQuals, rtindex);
+	return list_make1(branch);
+}
+
+static void
+read_table(RawWalk *walk, Query *query, RangeTblEntry *rte, int rtindex)
+{
 	Bitmapset  *selected = pgt_selected_columns(query, rte);
+	List	   *branches;
 	Stage	   *stage;
 	RangeTblEntry *read;
 	Alias	   *alias = rte->alias;
 	ListCell   *lc;
 
-	walk->an->reason = relation_reason(rte);
+	walk->an->reason = relation_reason(walk->an, rte);
 	if (bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, selected))
 		walk->an->reason = "it uses a whole row as a value";
 	if (selected != NULL &&
@@ -86,13 +101,10 @@ read_table(RawWalk *walk, Query *query, RangeTblEntry *rte, int rtindex)
 		walk->an->reason = "it uses a system column";
 	if (walk->an->reason != NULL)
 		return;
-	factor->relid = rte->relid;
-	branch->factors = list_make1(factor);
-	branch->targets = table_targets(walk->an, rte->relid, selected);
-	branch->quals = table_quals(walk, rte->securityQuals, rtindex);
+	branches = raw_branches(walk, rte, rtindex, selected);
 	if (walk->an->reason != NULL)
 		return;
-	stage = stage_sum_unshared(walk->an, list_make1(branch), walk->others);
+	stage = stage_sum_unshared(walk->an, branches, walk->others);
 	foreach(lc, *walk->inputs)
 		if (((StageInput *) lfirst(lc))->stage == stage)
 			break;

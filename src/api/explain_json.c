@@ -101,6 +101,7 @@ push_source(JsonbParseState **state, const void *object)
 	push_string(state, "name", source->name);
 	push_strings(state, "columns", source->columns);
 	push_bool(state, "captured", source->uncapturable == NULL);
+	push_bool(state, "polled", source->polled);
 	push_string(state, "reason", source->uncapturable);
 }
 

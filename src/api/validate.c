@@ -140,7 +140,10 @@ put_source(ReturnSetInfo *rsinfo, const ExplainedSource *source)
 {
 	const char *note = "changes of these columns are captured";
 
-	if (source->uncapturable != NULL)
+	if (source->polled)
+		note = psprintf("%s; each refresh reads these columns and compares them with a copy",
+						source->uncapturable);
+	else if (source->uncapturable != NULL)
 		note = source->uncapturable;
 	else if (pg_class_aclcheck(source->relid, GetUserId(), ACL_TRIGGER) != ACLCHECK_OK)
 		note = psprintf("its changes cannot be captured without the TRIGGER privilege; run GRANT TRIGGER ON %s TO %s",
@@ -150,7 +153,8 @@ put_source(ReturnSetInfo *rsinfo, const ExplainedSource *source)
 		.item = "source",
 		.stage = -1,
 		.construct = source->name,
-		.rule = source->uncapturable == NULL ? "captured" : "not captured",
+		.rule = source->uncapturable == NULL ? "captured" :
+		source->polled ? "polled" : "not captured",
 		.reads = comma_list(source->columns),
 		.note = note
 	});

@@ -14,9 +14,11 @@
  * one sees.  If there was nothing to refresh the frontier is older than that:
  * then any snapshot serves at which the windows still are empty.
  *
- * A query that is recomputed by every refresh may have no frontier.  There its
- * sources are locked against writers, so that the refresh and the count see
- * the same rows.
+ * A query that is recomputed by every refresh may have no frontier, and a
+ * source that is polled is read anew by each statement.  There the sources are
+ * locked against writers, so that the refresh and the count see the same rows.
+ * Foreign servers do not know the lock; the count agrees with the refresh if
+ * they, as postgres_fdw does, read at one snapshot for all of a transaction.
  *
  * Sums of floating-point numbers depend on the order of addition, so those
  * are compared by fewer digits than they have.
@@ -244,6 +246,8 @@ verify_captured(const StreamTable *st, VerifyCounts *counts)
 static void
 verify(const StreamTable *st, VerifyCounts *counts)
 {
+	DeltaProgram *program;
+
 	stream_table_require_definition(st);
 	if (!st->is_populated)
 		ereport(ERROR,
@@ -251,8 +255,8 @@ verify(const StreamTable *st, VerifyCounts *counts)
 				 errmsg("stream table \"%s\" has not been filled yet", st->name),
 				 errhint("Run pgtrickle.refresh_stream_table() first.")));
 
-	if (program_always_recompute(definition_compile(st->defview,
-													pgt_relation_owner(st->relid))))
+	program = definition_compile(st->defview, pgt_relation_owner(st->relid));
+	if (program_always_recompute(program) || program_polls(program))
 		verify_locked(st, counts);
 	else
 		verify_captured(st, counts);

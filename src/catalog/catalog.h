@@ -142,8 +142,10 @@ extern void stream_table_delete(const StreamTable *st);
 
 /*
  * Record a finished refresh in one heap update: frontier, data_timestamp,
- * evaluated_at, is_populated; clears errors and needs_reinit; and, unless the
- * action is NO_DATA, learned costs, counters and history.  Raises
+ * evaluated_at, is_populated, learned costs, counters; clears errors and
+ * needs_reinit.  Of NO_DATA, which says that the stored rows are those of
+ * another snapshot or instant as well, neither costs nor counters nor history.
+ * Raises
  * ERRCODE_T_R_SERIALIZATION_FAILURE if the row is not the newest any more.
  */
 typedef struct RefreshOutcome

@@ -607,9 +607,9 @@ elapsed_ms(TimestampTz start, TimestampTz end)
 	return (float8) (end - start) / 1000.0;
 }
 
-/* What it did, for people and for the choice of the next one. */
+/* What a refresh did that did something. */
 static void
-row_set_work(Row *row, const RefreshOutcome *outcome)
+row_count_refresh(Row *row, const RefreshOutcome *outcome)
 {
 	float8		total_ms = DatumGetFloat8(row->values[COL_DURATION_MS - 1]) +
 		elapsed_ms(outcome->start_time, outcome->end_time);
@@ -658,7 +658,7 @@ stream_table_refreshed(const StreamTable *st, const RefreshOutcome *outcome)
 					 stream_table_status_name(STREAM_TABLE_ACTIVE));
 
 	if (!nothing)
-		row_set_work(&row, outcome);
+		row_count_refresh(&row, outcome);
 	stream_table_write(rel, old, &row);
 	table_close(rel, RowExclusiveLock);
 

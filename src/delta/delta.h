@@ -284,9 +284,29 @@ extern SourceMask inputs_below(const DeltaProgram *program, SourceMask sources);
 
 /* Compile what is kept beside the stream table of that number. */
 extern void parts_compile(DeltaProgram *program, const char *number);
-/* Bring the parts up to date, and publish what that changed. */
+/*
+ * Bring the parts up to date, but those that a poll has brought, and publish
+ * what changed.
+ */
 extern void parts_run_delta(DeltaRun *run, Snapshot snapshot);
 extern void parts_run_full(DeltaProgram *program, Snapshot snapshot);
+/* The table of a part. */
+extern Relation part_open(const DeltaProgram *part);
+/* Let what was just written be read under the refresh's snapshot. */
+extern void part_show_writes(void);
+
+/* What apply does to a part, as its observer collects it. */
+typedef struct PartDelta
+{
+	struct Consolidation *rows;
+	int			ncolumns;
+} PartDelta;
+/* desc: of the window that is to be filled; whole: of the query */
+extern PartDelta part_delta_begin(const DeltaProgram *part, TupleDesc desc,
+								  const DeltaProgram *whole);
+extern void part_observe(int w, const Datum *values, const bool *isnull,
+						 void *arg);
+extern void part_delta_end(PartDelta *delta, ChangeWindow *window);
 
 /* ---- execute.c ---- */
 
@@ -296,6 +316,13 @@ extern void parts_run_full(DeltaProgram *program, Snapshot snapshot);
  */
 extern void run_top(DeltaRun *run, Relation rel, Snapshot snapshot,
 					ApplyObserver observer, void *arg, ApplyCounts *counts);
+/*
+ * Compute the whole result of a program, whose parts are up to date, and apply
+ * its difference.  Without an observer a table without pages is filled by swap,
+ * which closes rel; returns whether that was done.
+ */
+extern bool run_whole(DeltaProgram *program, Relation rel, Snapshot snapshot,
+					  ApplyObserver observer, void *arg, ApplyCounts *counts);
 
 /* ---- program.c ---- */
 

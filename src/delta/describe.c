@@ -295,8 +295,11 @@ describe_part(const DeltaProgram *part, const Stage *stage,
 	ExplainedStage *result = describe_top(part, explanation);
 
 	result->number = stage->number;
-	result->note = psprintf("kept in an auxiliary table, which is maintained like the stream table: %s, %s",
-							result->rule, result->note);
+	if (OidIsValid(stage->polled))
+		result->note = "a copy of what each refresh reads; the difference is its change";
+	else
+		result->note = psprintf("kept in an auxiliary table, which is maintained like the stream table: %s, %s",
+								result->rule, result->note);
 	result->rule = STORED;
 	if (OidIsValid(part->defview))
 		result->table = stage->relation;
@@ -429,6 +432,7 @@ describe_source(Explanation *explanation, const ProgramSource *source)
 								  pstrdup(quote_identifier(get_attname(source->relid,
 																	   attno, false))));
 	result->uncapturable = source->uncapturable;
+	result->polled = source->polled;
 	explanation->sources = lappend(explanation->sources, result);
 }
 

@@ -257,31 +257,41 @@ program_run_delta(DeltaProgram *program, Relation st, ChangeWindow *windows,
 }
 
 bool
-program_run_full(DeltaProgram *program, Relation st, Snapshot snapshot,
-				 ApplyCounts *counts)
+run_whole(DeltaProgram *program, Relation rel, Snapshot snapshot,
+		  ApplyObserver observer, void *arg, ApplyCounts *counts)
 {
-	bool		swap = st->rd_rel->relkind == RELKIND_RELATION &&
-		RelationGetNumberOfBlocks(st) == 0;
+	bool		swap = observer == NULL &&
+		rel->rd_rel->relkind == RELKIND_RELATION &&
+		RelationGetNumberOfBlocks(rel) == 0;
 	ApplyState *apply;
 	Statement	statement = {.key = {.kind = PLAN_FULL}};
 
-	program_register_none();
-	check_layout(program, st);
-	parts_run_full(program, snapshot);
 	if (swap)
-		apply = apply_begin_swap(st, &program->identity, snapshot);
+		apply = apply_begin_swap(rel, &program->identity, snapshot);
 	else
 	{
-		apply = apply_begin(st, &program->identity, snapshot);
+		apply = apply_begin(rel, &program->identity, snapshot);
+		if (observer != NULL)
+			apply_observe(apply, observer, arg);
 		apply_stored_images(apply);
 	}
 
 	if (program->reason == NULL && program->tree->aggregated)
-		aggregate_run_full(program, st, apply);
+		aggregate_run_full(program, rel, apply);
 	else
-		run_images(program, st, &statement, apply);
+		run_images(program, rel, &statement, apply);
 	if (!swap)
 		apply_images_done(apply);
 	apply_end(apply, counts);
 	return swap;
+}
+
+bool
+program_run_full(DeltaProgram *program, Relation st, Snapshot snapshot,
+				 ApplyCounts *counts)
+{
+	program_register_none();
+	check_layout(program, st);
+	parts_run_full(program, snapshot);
+	return run_whole(program, st, snapshot, NULL, NULL, counts);
 }

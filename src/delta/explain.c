@@ -219,7 +219,9 @@ explain_operators(const DeltaProgram *program, StringInfo out)
 static void
 explain_part(const DeltaProgram *part, const Stage *stage, StringInfo out)
 {
-	appendStringInfo(out, "Stage %d, kept in %s and maintained like a stream table\n",
+	appendStringInfo(out, OidIsValid(stage->polled) ?
+					 "Stage %d, a copy in %s of what each refresh reads\n" :
+					 "Stage %d, kept in %s and maintained like a stream table\n",
 					 stage->number, stage->relation);
 	explain_identity(part, out);
 	explain_operators(part, out);
@@ -244,7 +246,9 @@ explain_sources(const DeltaProgram *program, StringInfo out)
 			separator = ", ";
 		}
 		appendStringInfo(out, "; %s\n", source->uncapturable == NULL ?
-						 "changes of these are captured" : "not captured");
+						 "changes of these are captured" :
+						 source->polled ? "read by each refresh and compared with a copy" :
+						 "not captured");
 	}
 }
 

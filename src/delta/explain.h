@@ -22,6 +22,7 @@ typedef struct ExplainedSource
 	const char *name;			/* as SQL */
 	List	   *columns;		/* of char *: what the query reads of it */
 	const char *uncapturable;	/* reason, or NULL */
+	bool		polled;			/* because of that */
 } ExplainedSource;
 
 /* One of source and stage is set. */

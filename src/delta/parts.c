@@ -150,8 +150,8 @@ parts_compile(DeltaProgram *program, const char *number)
 
 /* ---- run ---- */
 
-static Relation
-open_part(const DeltaProgram *part)
+Relation
+part_open(const DeltaProgram *part)
 {
 	Oid			relid = get_relname_relid(part->table,
 										  get_namespace_oid(PGT_DEFS_SCHEMA, false));
@@ -161,30 +161,40 @@ open_part(const DeltaProgram *part)
 	return table_open(relid, RowExclusiveLock);
 }
 
-/* What was just written can be read under the refresh's snapshot. */
-static void
-show_writes(void)
+void
+part_show_writes(void)
 {
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();
 }
 
-/* Collects the delta of a part; hidden columns are its own affair. */
-typedef struct Observed
+PartDelta
+part_delta_begin(const DeltaProgram *part, TupleDesc desc, const DeltaProgram *whole)
 {
-	Consolidation *rows;
-	int			ncolumns;
-} Observed;
+	PartDelta	delta = {
+		.rows = consolidate_begin(desc, whole->unit_weights),
+		.ncolumns = list_length(part->tree->outputs)
+	};
 
-static void
-observe(int w, const Datum *values, const bool *isnull, void *arg)
+	return delta;
+}
+
+/* Hidden columns are the part's own affair. */
+void
+part_observe(int w, const Datum *values, const bool *isnull, void *arg)
 {
-	Observed   *observed = arg;
-	Consolidation *c = observed->rows;
+	PartDelta  *delta = arg;
+	Consolidation *c = delta->rows;
 
-	memcpy(consolidate_values(c) + 1, values, sizeof(Datum) * observed->ncolumns);
-	memcpy(consolidate_isnull(c) + 1, isnull, sizeof(bool) * observed->ncolumns);
+	memcpy(consolidate_values(c) + 1, values, sizeof(Datum) * delta->ncolumns);
+	memcpy(consolidate_isnull(c) + 1, isnull, sizeof(bool) * delta->ncolumns);
 	consolidate_add(c, w);
+}
+
+void
+part_delta_end(PartDelta *delta, ChangeWindow *window)
+{
+	consolidate_end(delta->rows, window);
 }
 
 static void
@@ -192,24 +202,29 @@ run_part(DeltaRun *whole, DeltaProgram *part, int input, Snapshot snapshot)
 {
 	DeltaRun   *run = run_begin_part(part, whole);
 	MemoryContext old = MemoryContextSwitchTo(whole->context);
-	Observed	observed = {
-		.rows = consolidate_begin(whole->program->window_desc[input],
-								  whole->program->unit_weights),
-		.ncolumns = list_length(part->tree->outputs)
-	};
-	Relation	rel = open_part(part);
+	PartDelta	delta = part_delta_begin(part, whole->program->window_desc[input],
+										 whole->program);
+	Relation	rel = part_open(part);
 	ApplyCounts counts = {0};
 
 	run_stages(run);
-	run_top(run, rel, snapshot, observe, &observed, &counts);
+	run_top(run, rel, snapshot, part_observe, &delta, &counts);
 	whole->wrote |= counts_any(&counts);
 	table_close(rel, NoLock);
 	run_end(run);
-	consolidate_end(observed.rows, &whole->deltas[input]);
+	part_delta_end(&delta, &whole->deltas[input]);
 	MemoryContextSwitchTo(old);
 	run_publish(whole, input);
 	if (whole->deltas[input].nrows > 0)
-		show_writes();
+		part_show_writes();
+}
+
+/* The poll has brought the copy up to date; its delta is the source's. */
+static void
+pass_on_polled(DeltaRun *run, const Stage *stage, int input)
+{
+	run->deltas[input] = run->deltas[program_source_index(run->program, stage->polled)];
+	run_publish(run, input);
 }
 
 void
@@ -221,7 +236,11 @@ parts_run_delta(DeltaRun *run, Snapshot snapshot)
 
 	forboth(ls, run->program->stored, lp, run->program->parts)
 	{
-		if (run->changed & stage_reads(run->program, lfirst(ls)))
+		const Stage *stage = lfirst(ls);
+
+		if (OidIsValid(stage->polled))
+			pass_on_polled(run, stage, input);
+		else if (run->changed & stage_reads(run->program, stage))
 			run_part(run, lfirst(lp), input, snapshot);
 		input++;
 	}
@@ -230,16 +249,22 @@ parts_run_delta(DeltaRun *run, Snapshot snapshot)
 void
 parts_run_full(DeltaProgram *program, Snapshot snapshot)
 {
-	ListCell   *lc;
+	ListCell   *ls,
+			   *lp;
 
-	foreach(lc, program->parts)
+	if (program->parts == NIL)
+		return;
+	forboth(ls, program->stored, lp, program->parts)
 	{
-		DeltaProgram *part = lfirst(lc);
-		Relation	rel = open_part(part);
+		DeltaProgram *part = lfirst(lp);
+		Relation	rel;
 		ApplyCounts counts = {0};
 
+		if (OidIsValid(((const Stage *) lfirst(ls))->polled))
+			continue;
+		rel = part_open(part);
 		if (!program_run_full(part, rel, snapshot, &counts))
 			table_close(rel, NoLock);
-		show_writes();
+		part_show_writes();
 	}
 }

@@ -56,6 +56,24 @@ typedef struct SourceWalk
 	bool		virtual_column;
 } SourceWalk;
 
+/*
+ * What keeps the source behind an entry from being polled, or NULL.  The owner
+ * reads it when it is polled; a foreign table may show him other rows than the
+ * owner of a view, as whom the query reads it.
+ */
+static const char *
+unpollable_reason(Query *query, const RangeTblEntry *rte)
+{
+	Oid			role = pgt_check_as_user(query, rte);
+
+	if (!rte->inh)
+		return "is read with FROM ONLY";
+	if (rte->relkind == RELKIND_FOREIGN_TABLE && OidIsValid(role) && role != GetUserId())
+		return psprintf("is read as role \"%s\", who owns a view",
+						GetUserNameFromId(role, false));
+	return NULL;
+}
+
 static void
 add_source(SourceWalk *walk, Query *query, RangeTblEntry *rte, int rtindex)
 {
@@ -94,6 +112,8 @@ add_source(SourceWalk *walk, Query *query, RangeTblEntry *rte, int rtindex)
 			relation_close(rel, NoLock);
 		}
 	}
+	if (source->unpollable == NULL)
+		source->unpollable = unpollable_reason(query, rte);
 	if (rte->tablesample != NULL)
 		walk->sampled = true;
 }
@@ -296,11 +316,11 @@ rewrite_query(Query *query)
 	return (Query *) analyze_name_operators(linitial(rewritten), NULL);
 }
 
-/* The first source whose changes cannot be captured. */
-static const char *
-uncapturable_reason(DeltaProgram *program)
+/* Which sources cannot be captured; returns how many can. */
+static int
+find_uncapturable(DeltaProgram *program)
 {
-	const char *reason = NULL;
+	int			ncaptured = 0;
 	ListCell   *lc;
 
 	foreach(lc, program->sources)
@@ -313,10 +333,75 @@ uncapturable_reason(DeltaProgram *program)
 		if (why != NULL)
 			source->uncapturable = psprintf("source \"%s\" %s",
 											get_rel_name(source->relid), why);
-		if (reason == NULL)
-			reason = source->uncapturable;
+		else
+			ncaptured++;
 	}
-	return reason;
+	return ncaptured;
+}
+
+/*
+ * Reading a source whole at each refresh, to save computing the query, pays if
+ * there is something in the query that need not be read.
+ */
+static void
+find_polled(DeltaProgram *program)
+{
+	int			ncaptured = find_uncapturable(program);
+	ListCell   *lc;
+
+	foreach(lc, program->sources)
+	{
+		ProgramSource *source = lfirst(lc);
+		char		relkind = get_rel_relkind(source->relid);
+
+		if (relkind != RELKIND_FOREIGN_TABLE && relkind != RELKIND_MATVIEW)
+			continue;
+		if (ncaptured == 0)
+			source->unpollable = "no other source is captured";
+		if (source->unpollable == NULL)
+			source->polled = true;
+		else
+			source->uncapturable = psprintf("%s, and %s", source->uncapturable,
+											source->unpollable);
+	}
+}
+
+/* As the analysis wants them. */
+static List *
+polled_sources(const DeltaProgram *program)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, program->sources)
+	{
+		ProgramSource *source = lfirst(lc);
+		PolledSource *polled;
+
+		if (!source->polled)
+			continue;
+		polled = palloc(sizeof(PolledSource));
+		polled->relid = source->relid;
+		polled->columns = source->columns;
+		result = lappend(result, polled);
+	}
+	return result;
+}
+
+/* The first source that can be neither captured nor polled. */
+static const char *
+uncapturable_reason(const DeltaProgram *program)
+{
+	ListCell   *lc;
+
+	foreach(lc, program->sources)
+	{
+		ProgramSource *source = lfirst(lc);
+
+		if (source->uncapturable != NULL && !source->polled)
+			return source->uncapturable;
+	}
+	return NULL;
 }
 
 /*
@@ -669,6 +754,18 @@ definition_number(Oid defview)
 	return number;
 }
 
+/* The query is computed as a whole, so nobody asks how a source has changed. */
+static void
+forget_polled(DeltaProgram *program)
+{
+	ListCell   *lc;
+
+	if (program_polls(program))
+		program->always_recompute = true;
+	foreach(lc, program->sources)
+		((ProgramSource *) lfirst(lc))->polled = false;
+}
+
 static void
 decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
 {
@@ -680,11 +777,11 @@ decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
 	if (reason != NULL || walk->sampled || mutable != NULL)
 		program->always_recompute = true;
 
-	program->reason = program->tree->reason;
+	program->reason = reason;
+	if (program->reason == NULL)
+		program->reason = program->tree->reason;
 	if (program->reason == NULL)
 		program->reason = tree_clock_reason(program->tree, &program->is_timed);
-	if (program->reason == NULL)
-		program->reason = reason;
 	if (program->reason == NULL)
 		program->reason = unreadable_reason(program);
 	if (program->reason == NULL)
@@ -706,6 +803,7 @@ decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
 		/* what has no delta has none as time goes by */
 		program->always_recompute |= uses_clock((Node *) original);
 		program->is_timed = false;
+		forget_polled(program);
 		program->parts = NIL;
 		program->tree->reason = program->reason;
 		(void) identity_derive(program->tree, &program->identity, &identity_reason);
@@ -729,7 +827,8 @@ compile(DeltaProgram *program, Query *query)
 
 	query = (Query *) analyze_name_clock((Node *) query, NULL);
 	original = copyObject(query);
-	program->tree = analyze_query(query);
+	find_polled(program);
+	program->tree = analyze_query(query, polled_sources(program));
 	program->stored = program->tree->stored;
 	find_wanted(program);
 	decide_rule(program, original, &walk);
@@ -837,6 +936,17 @@ bool
 program_always_recompute(const DeltaProgram *program)
 {
 	return program->always_recompute;
+}
+
+bool
+program_polls(const DeltaProgram *program)
+{
+	ListCell   *lc;
+
+	foreach(lc, program->sources)
+		if (((ProgramSource *) lfirst(lc))->polled)
+			return true;
+	return false;
 }
 
 bool

@@ -28,6 +28,8 @@ typedef struct ProgramSource
 	Bitmapset  *columns;		/* plain attribute numbers that the query uses */
 	Bitmapset  *wanted;			/* of them, those that a delta reads */
 	char	   *uncapturable;	/* reason, or NULL */
+	bool		polled;			/* cannot be captured, and is polled instead */
+	const char *unpollable;		/* what keeps this query from polling it */
 } ProgramSource;
 
 /* A column of the stream table's layout. */
@@ -64,11 +66,14 @@ extern DeltaProgram *program_compile_query(Query *query);
 extern const char *program_reason(const DeltaProgram *program);
 
 /*
- * True if the result may change without any captured change: functions that
- * are not immutable, sources that cannot be captured, row security.
+ * True if the result may change without any captured change, and not by a
+ * polled source alone: functions that are not immutable, sources that can be
+ * neither captured nor polled.
  */
 extern bool program_always_recompute(const DeltaProgram *program);
 extern bool program_is_volatile(const DeltaProgram *program);
+/* Must some source be polled before the program runs? */
+extern bool program_polls(const DeltaProgram *program);
 
 /*
  * True if the result changes as time goes by, by a delta: it depends on the
@@ -85,6 +90,15 @@ extern const char *program_undivided(const DeltaProgram *program);
 extern List *program_sources(const DeltaProgram *program);	/* of ProgramSource *, distinct */
 extern List *program_layout(const DeltaProgram *program);	/* of LayoutColumn *, hidden last */
 extern const Identity *program_identity(const DeltaProgram *program);
+
+/*
+ * Bring the copies of the polled sources up to what these hold now.  Their
+ * windows are filled, as buffer_read_window() does it for the others, unless
+ * windows is NULL.  To be called before either of the two that follow, under
+ * the active snapshot, which sees afterwards what was written.  Uses SPI.
+ */
+extern void program_poll(DeltaProgram *program, Snapshot snapshot,
+						 ChangeWindow *windows);
 
 /*
  * Compute and apply the delta of the windows.  windows[i] belongs to the i-th

@@ -3,7 +3,7 @@
  * statements.c
  *	  The statements of a refresh for which every source has changed.
  *
- * The order is that of parts.c, stages.c and op_slice.c.
+ * The order is that of poll.c, parts.c, stages.c and op_slice.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -252,6 +252,15 @@ add_program(StatementList *list, const DeltaProgram *program, int number)
 	add_top(list);
 }
 
+static void
+add_poll(StatementList *list, const DeltaProgram *copy, int number)
+{
+	list->program = copy;
+	list->stage = number;
+	add_statement(list, "rows to be compared with the copy",
+				  (StatementKey) {.kind = PLAN_FULL});
+}
+
 List *
 program_statements(DeltaProgram *program, Oid relid)
 {
@@ -274,7 +283,14 @@ program_statements(DeltaProgram *program, Oid relid)
 		return list.statements;
 	}
 	forboth(ls, program->stored, lp, program->parts)
-		add_program(&list, lfirst(lp), ((const Stage *) lfirst(ls))->number);
+	{
+		const Stage *stage = lfirst(ls);
+
+		if (OidIsValid(stage->polled))
+			add_poll(&list, lfirst(lp), stage->number);
+		else
+			add_program(&list, lfirst(lp), stage->number);
+	}
 	add_program(&list, program, 0);
 	return list.statements;
 }

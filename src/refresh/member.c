@@ -319,7 +319,7 @@ choose_action(Refresh *r, const char *full_reason)
 		set_action(r, ACTION_FULL, full_reason);
 	else if (program_always_recompute(r->program))
 		set_action(r, ACTION_FULL, program_reason(r->program));
-	else if (!has_changes(r) && !clock_has_moved(r))
+	else if (!has_changes(r) && !clock_has_moved(r) && !program_polls(r->program))
 		set_action(r, ACTION_NONE, NULL);
 	else if (r->st->mode == REFRESH_MODE_FULL)
 		set_action(r, ACTION_FULL, "its refresh mode is FULL");
@@ -349,6 +349,8 @@ read_windows(Refresh *r)
 		const AttrNumber *attnums;
 		TupleDesc	desc = program_window_desc(r->program, i, &attnums);
 
+		if (r->buffers[i] == NULL)
+			continue;			/* it is polled */
 		buffer_read_window(r->buffers[i], source_frontier(r, i), r->snapshot,
 						   desc, attnums, program_window_filter(r->program, i),
 						   program_window_flags(r->program), &r->windows[i]);
@@ -358,6 +360,23 @@ read_windows(Refresh *r)
 					   psprintf("source \"%s\" was truncated",
 								get_rel_name(r->cached->sources[i].relid)));
 	}
+}
+
+/*
+ * Nobody but a delta wants to know what that has changed; and there is none if
+ * nothing has.
+ */
+static void
+poll_sources(Refresh *r)
+{
+	bool		wanted = r->action == ACTION_DIFFERENTIAL;
+
+	program_poll(r->program, r->snapshot, wanted ? r->windows : NULL);
+	for (int i = 0; wanted && i < r->cached->nsources; i++)
+		if (r->buffers[i] == NULL)
+			r->outcome.changes += r->windows[i].nchanges;
+	if (wanted && r->outcome.changes == 0 && !clock_has_moved(r))
+		set_action(r, ACTION_NONE, NULL);
 }
 
 static double
@@ -524,6 +543,7 @@ run_action(Refresh *r)
 	SPI_connect();
 	if (r->action == ACTION_DIFFERENTIAL)
 		read_windows(r);
+	poll_sources(r);
 	if (r->action == ACTION_DIFFERENTIAL)
 		compare_costs(r);
 	if (r->action == ACTION_DIFFERENTIAL)
@@ -575,7 +595,7 @@ record(Refresh *r)
 static bool
 is_worth_recording(const Refresh *r)
 {
-	return r->action != ACTION_NONE ||
+	return r->action != ACTION_NONE || program_polls(r->program) ||
 		r->outcome.data_timestamp - r->st->data_timestamp >= NOTE_CLOCK_US;
 }
 

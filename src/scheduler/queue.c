@@ -9,6 +9,7 @@
  *		while not populated, or invalid	at	started_at + schedule
  *		if the clock is an input		at	started_at + schedule, or a tick
  *		if it must be recomputed		at	started_at + max(schedule, 1 s)
+ *		if a source is polled			at	started_at + max(schedule, 1 s)
  *
  * but not before retry_at, nor within REST_US of the end of its last refresh:
  * without that rest, a worker that follows every commit takes a share of the
@@ -429,17 +430,30 @@ tick_at(const ScheduledTable *table)
 		 Max(table->tick_us, TICK_FIRST_US));
 }
 
+/*
+ * A refresh that reads a whole source again, however little has changed, does
+ * not follow every commit.
+ */
+static int64
+interval_us(const ScheduledTable *table)
+{
+	bool		whole = table->uncaptured ||
+		!(table->dirty || !table->is_populated || table->needs_reinit);
+
+	return whole ? Max(table->schedule_us, RECOMPUTE_US) : table->schedule_us;
+}
+
 static TimestampTz
 due_at(const ScheduledTable *table)
 {
 	TimestampTz due = DT_NOEND;
 
 	if (table->dirty || !table->is_populated || table->needs_reinit)
-		due = table->started_at + table->schedule_us;
-	else if (table->timed && table->mode != REFRESH_MODE_FULL)
+		due = table->started_at + interval_us(table);
+	else if (table->timed && table->mode != REFRESH_MODE_FULL && !table->uncaptured)
 		due = tick_at(table);
 	else if (table->recompute || !table->probed)
-		due = table->started_at + Max(table->schedule_us, RECOMPUTE_US);
+		due = table->started_at + interval_us(table);
 
 	if (due == DT_NOEND || queue_is_held_back(table))
 		return DT_NOEND;

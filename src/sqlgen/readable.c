@@ -60,6 +60,11 @@ column_origin(const Stage *stage, int column, const Branch **branch)
 			return list_length(stage->branches) == 1 ?
 				list_nth((*branch)->targets, column - 1) : NULL;
 		}
+		if (OidIsValid(stage->polled))
+		{
+			*branch = linitial(stage->tree->branches);
+			return list_nth((*branch)->targets, column - 1);
+		}
 		if (stage->rule == STAGE_STORED || stage->inputs == NIL ||
 			stage->origins[column - 1] == 0)
 			return NULL;
