@@ -319,14 +319,19 @@ top_is_aggregate(const Query *query)
 	return query_is_grouped(query) != (query->distinctClause != NIL);
 }
 
-/* What has no other form is one part; if not even that, the reason stands. */
+/*
+ * What has no other form is one part; if not even that, the reason stands.  The
+ * text of the query itself reads a polled source, not its copy, so it is of no
+ * use where there is one.
+ */
 static void
 analyze_whole(Analysis *an, Query *query, QueryTree *tree)
 {
 	const char *reason = an->reason;
+	bool		has_text = an->whole && an->shared->polled == NIL;
 
 	an->reason = NULL;
-	tree->branches = normalize_opaque(an, query, "query", an->whole);
+	tree->branches = normalize_opaque(an, query, "query", has_text);
 	if (an->reason != NULL)
 		an->reason = reason;
 }

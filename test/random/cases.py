@@ -5,7 +5,7 @@ import re
 from changes import ChangeMaker
 from datatypes import TYPES, quote, weighted
 from queries import DIFFERENTIAL_CONSTRUCTS, QueryMaker, make_views
-from tables import TableMaker
+from tables import Polled, TableMaker
 
 class StreamTable:
     def __init__(self, name, query, mode, initialize):
@@ -23,6 +23,7 @@ class Case:
         self.setup = []           # operations before the stream tables are made
         self.sts = []
         self.ops = []
+        self.polled = []
         self.truncates = False
         self.redefines = False    # partitions come and go
 
@@ -30,9 +31,17 @@ class Case:
 MAX_SESSION = 4
 
 
+def reads_any(text, names):
+    """Does one of the names stand in the text as that of a relation?"""
+    return any(re.search(r'[ (]%s[ )]' % re.escape(n), text + ' ') for n in names)
+
+
 class CaseMaker:
-    def __init__(self, key, steps, citext, core=0.5, need=()):
+    def __init__(self, key, steps, citext, core=0.5, need=(), polled=0.15):
         self.rnd = random.Random(key)
+        # what has to do with polled sources, so that the other cases stay as they are
+        self.polled_rnd = random.Random(key + '/polled')
+        self.polled = polled      # share of the cases that have any
         self.steps = steps
         self.citext = citext
         self.need = need
@@ -64,9 +73,11 @@ class CaseMaker:
         if not core:
             case.setup.append({'t': 'sql', 's': 0, 'q': 'CREATE AGGREGATE usum(integer) '
                                '(sfunc = int4pl, stype = integer, initcond = 0)'})
-        qm = QueryMaker(rnd, tables, [], self.need)
-        for ddl, _ in make_views(rnd, qm, core):
+        qm = QueryMaker(rnd, self.make_polled(case, tables), [], self.need)
+        views = make_views(rnd, qm, core)
+        for ddl, _ in views:
             case.setup.append({'t': 'sql', 's': 0, 'q': ddl})
+        captured = self.captured(case, views)
         stacked = rnd.random() < 0.25
         for i in range(rnd.randint(2, 5)):
             q = qm.make_core() if core else qm.make_any()
@@ -75,9 +86,12 @@ class CaseMaker:
             mode = 'DIFFERENTIAL' if q.constructs <= DIFFERENTIAL_CONSTRUCTS else 'AUTO'
             if rnd.random() < 0.03:
                 mode = 'FULL'
+            if mode == 'DIFFERENTIAL' and case.polled and not reads_any(q.render(), captured):
+                mode = 'AUTO'
             name = ('st%d' if not odd else 'St %d') % (i + 1)
             case.sts.append(StreamTable(name, q, mode, rnd.random() < 0.9))
             self.tie(case.sts, i)
+            captured.add(quote(name))
             if stacked and rnd.random() < 0.8:
                 qm.views.append((quote(name), [('c%d' % (j + 1), t.typ)
                                                for j, t in enumerate(q.targets())], ()))
@@ -85,6 +99,30 @@ class CaseMaker:
         case.redefines = rnd.random() < 0.15
         self.make_ops(case, tables)
         return case
+
+    def make_polled(self, case, tables):
+        """The tables as queries see them: some are materialized views of them."""
+        rnd = self.polled_rnd
+        if rnd.random() >= self.polled:
+            return tables
+        seen = list(tables)
+        for i in rnd.sample(range(len(tables)), rnd.randint(1, len(tables) - 1)):
+            polled = Polled(tables[i])
+            case.polled.append(polled)
+            seen[i] = polled.table
+            for q in polled.ddl():
+                case.setup.append({'t': 'sql', 's': 0, 'q': q})
+        return seen
+
+    def captured(self, case, views):
+        """Names of what has a captured table in it, among tables and views."""
+        polled = {p.base.name for p in case.polled}
+        names = {quote(t.name) for t in case.tables if t.name not in polled}
+        names |= {leaf for t in case.tables if t.name not in polled for leaf in t.leaves}
+        for ddl, (name, _, _) in views:
+            if reads_any(ddl, names):
+                names.add(name)
+        return names
 
     def tie(self, sts, i):
         """Find out which stream tables the i-th one reads."""
@@ -132,7 +170,7 @@ class CaseMaker:
                                         prepared.pop(rnd.randrange(len(prepared))))})
                 if s not in tx and rnd.random() < 0.3:
                     iso = ''
-                    if not case.truncates and rnd.random() < 0.12:
+                    if not case.truncates and not case.polled and rnd.random() < 0.12:
                         iso = rnd.choice([' ISOLATION LEVEL REPEATABLE READ',
                                           ' ISOLATION LEVEL SERIALIZABLE'])
                     ops.append({'t': 'sql', 's': s, 'q': 'BEGIN' + iso, 'tx': True})
@@ -149,6 +187,11 @@ class CaseMaker:
                         ops.append({'t': 'sql', 's': s, 'q': 'SAVEPOINT s%d' % st['sp'],
                                     'tx': True})
                 new = self.changes.statement(s, case.truncates)
+                if case.polled and self.polled_rnd.random() < 0.2:
+                    # who refreshes it must see the change that it is to show
+                    new.append({'t': 'sql', 's': s, 'short': True,
+                                'q': self.polled_rnd.choice(case.polled)
+                                .refresh(self.polled_rnd)})
                 ops += new
                 short = any(o.get('short') for o in new)
                 if s in tx:

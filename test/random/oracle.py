@@ -43,6 +43,8 @@ def main():
                                                     '..', '..', 'build'))
     ap.add_argument('--core', type=float, default=0.5,
                     help='share of the cases that stay within the operators of the core')
+    ap.add_argument('--polled', type=float, default=0.15,
+                    help='share of the cases that read materialized views')
     ap.add_argument('--enable', default='', metavar='A,B',
                     help='constructs that must have a rule, in addition to those that '
                     'queries.py enables; all for every one')
@@ -70,7 +72,7 @@ def main():
         if args.minutes and time.time() - start > args.minutes * 60:
             break
         case = CaseMaker('%s/%d' % (seed, no), args.case_steps, runner.citext,
-                         args.core, words(args.need)).make()
+                         args.core, words(args.need), args.polled).make()
         try:
             runner.run(case)
         except Failure as f:
@@ -138,7 +140,7 @@ def table(constructs):
 
 def report(runner, args, seed, no, case, failure, n):
     again = ['--seed', seed, '--case', str(no), '--case-steps', str(args.case_steps)]
-    for name in ('core', 'enable', 'disable', 'need'):
+    for name in ('core', 'polled', 'enable', 'disable', 'need'):
         again += ['--' + name, "'%s'" % getattr(args, name)] if getattr(args, name) != '' else []
     head = ['random oracle: run.sh ' + ' '.join(again)]
     print('FAILURE seed %s case %d: %s: %s' % (seed, no, failure.kind, failure), flush=True)

@@ -33,6 +33,29 @@ class Table:
         return [c for c in self.cols if not c.generated]
 
 
+class Polled:
+    """A materialized view of a table, which queries read in the table's place."""
+
+    def __init__(self, t):
+        self.base = t
+        self.concurrently = bool(t.pk) and not t.leaves
+        self.table = Table('m' + t.name[1:], t.cols)
+        self.name = quote(self.table.name)
+
+    def ddl(self):
+        out = ['CREATE MATERIALIZED VIEW %s AS SELECT %s FROM %s'
+               % (self.name, ', '.join(quote(c.name) for c in self.table.cols),
+                  quote(self.base.name))]
+        if self.concurrently:
+            out.append('CREATE UNIQUE INDEX ON %s (%s)'
+                       % (self.name, ', '.join(quote(x) for x in self.base.pk)))
+        return out
+
+    def refresh(self, rnd):
+        how = 'CONCURRENTLY ' if self.concurrently and rnd.random() < 0.5 else ''
+        return 'REFRESH MATERIALIZED VIEW %s%s' % (how, self.name)
+
+
 class TableMaker:
     """Makes the tables of a case."""
 

@@ -23,6 +23,9 @@ SELECT made('union_all_', 'SELECT k, NULL AS name FROM t UNION ALL SELECT k, nam
 SELECT made('both_', 'SELECT t.id, m.n, bag.name FROM t JOIN m USING (k) LEFT JOIN bag USING (k)');
 SELECT made('window_', 'SELECT t.id, m.id AS m, row_number() OVER (PARTITION BY t.k ORDER BY m.id, t.id) AS r FROM t JOIN m USING (k)');
 SELECT made('having_', 'SELECT bag.name, count(*) AS c FROM t JOIN bag USING (k) GROUP BY bag.name HAVING count(*) > 3');
+-- cannot be printed as what it is, so it is left as the user wrote it
+SELECT made('cycle_', 'WITH RECURSIVE r (n) AS (SELECT k FROM t WHERE v < 5 UNION ALL SELECT t.k + 1 FROM r JOIN t ON t.k = r.n) CYCLE n SET looped USING way SELECT r.n, r.looped, bag.name FROM r JOIN bag ON bag.k = r.n');
+SELECT made('cycle_', 'WITH RECURSIVE r (n) AS (SELECT k FROM t WHERE v < 5 UNION ALL SELECT t.k + 1 FROM r JOIN t ON t.k = r.n) CYCLE n SET looped USING way SELECT r.n, r.looped, bag.name FROM r JOIN bag ON bag.k = r.n', 'AUTO');
 CREATE VIEW of_bag AS SELECT t.id, bag.name FROM t JOIN bag USING (k);
 SELECT made('of_view', 'SELECT name, count(*) AS c FROM of_bag GROUP BY name');
 -- its table is a source as well: the query shows them as they are, not as one
