@@ -62,7 +62,7 @@ typedef struct SourceWalk
  * owner of a view, as whom the query reads it.
  */
 static const char *
-unpollable_reason(Query *query, const RangeTblEntry *rte)
+unpollable_reason(Query *query, RangeTblEntry *rte)
 {
 	Oid			role = pgt_check_as_user(query, rte);
 
