@@ -25,6 +25,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_inherits.h"
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
@@ -118,10 +119,22 @@ capture_statement(CaptureRows *rows, TriggerData *td)
 		ExecDropSingleTupleTableSlot(new);
 }
 
+/*
+ * The transition tables of a parent hold the rows of its children as well, and
+ * do not say whose they are.  While a statement runs on a child's rows nobody
+ * can take it away, so the catalog says that there may be one.
+ */
+static bool
+may_hold_rows_of_children(const TriggerData *td)
+{
+	return !TRIGGER_FIRED_FOR_ROW(td->tg_event) &&
+		has_subclass(RelationGetRelid(td->tg_relation));
+}
+
 static void
 capture_event(CaptureRows *rows, TriggerData *td)
 {
-	if (TRIGGER_FIRED_BY_TRUNCATE(td->tg_event))
+	if (TRIGGER_FIRED_BY_TRUNCATE(td->tg_event) || may_hold_rows_of_children(td))
 		capture_rows_marker(rows);
 	else if (!TRIGGER_FIRED_FOR_ROW(td->tg_event))
 		capture_statement(rows, td);

@@ -12,6 +12,10 @@
  * DELETE and INSERT, whose triggers do not fire for it, and from 16 on a MERGE
  * that inserts and updates can give the inserted row as an updated one.
  *
+ * Nor with a table that other tables inherit from: its transition tables hold
+ * the rows of these as well.  A table that has children is no source that can
+ * be captured, but children come and go between two refreshes.
+ *
  * Sources of these kinds have row triggers instead, on every relation with
  * rows.  Only TRUNCATE is a statement trigger everywhere.
  *
@@ -100,9 +104,9 @@ source_capture_mode(Oid source)
 	if (stream_table_exists(source))
 		return CAPTURE_BY_APPLY;
 
-	/* A partition has a superclass, too. */
+	/* A partition has a superclass, too; a subclass may have been, or come. */
 	if (get_rel_relkind(source) == RELKIND_PARTITIONED_TABLE ||
-		has_superclass(source) || is_subscribed(source))
+		has_superclass(source) || has_subclass(source) || is_subscribed(source))
 		return CAPTURE_BY_ROW;
 	return CAPTURE_BY_STATEMENT;
 }

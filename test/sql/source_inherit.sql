@@ -1,0 +1,101 @@
+-- Tables that inherit and are inherited from: a child is captured by row, a
+-- parent is computed in full, and what becomes a parent between two refreshes
+-- is noticed.
+CREATE SCHEMA source_inherit;
+SET search_path = source_inherit, public;
+\set VERBOSITY terse
+
+CREATE TABLE parent (id int, v int);
+CREATE TABLE kid (w int) INHERITS (parent);
+INSERT INTO parent VALUES (1, 1), (2, 2);
+INSERT INTO kid VALUES (11, 1, 1), (12, 2, 2);
+
+-- a child, through its parent and by itself
+SELECT made('of_kid', 'SELECT id, v, w FROM kid');
+SELECT made('of_kid_group', 'SELECT v, count(*) AS c, sum(w) AS s FROM kid GROUP BY v');
+UPDATE parent SET v = v + 1;
+SELECT * FROM all_fresh('source_inherit');
+DELETE FROM parent WHERE v = 2;
+UPDATE kid SET w = 9;
+INSERT INTO kid VALUES (13, 3, 3), (14, 3, 4);
+SELECT * FROM all_fresh('source_inherit');
+ALTER TABLE kid NO INHERIT parent;
+UPDATE parent SET v = 0;
+UPDATE kid SET v = v + 1;
+SELECT * FROM all_fresh('source_inherit');
+DELETE FROM kid WHERE id = 13;
+SELECT * FROM all_fresh('source_inherit');
+
+-- a parent: computed in full as long as it is one
+ALTER TABLE kid INHERIT parent;
+SELECT made('of_parent', 'SELECT id, v FROM parent', 'AUTO');
+UPDATE parent SET v = v + 1;
+SELECT * FROM fresh('of_parent');
+SELECT pgtrickle.drop_stream_table('of_parent');
+
+-- A table becomes a parent, is written to, and is none any more: what its
+-- statements changed of the child's rows must not count.
+CREATE TABLE lone (id int, v int);
+CREATE TABLE guest (id int, v int);
+INSERT INTO lone VALUES (1, 1), (2, 1);
+INSERT INTO guest VALUES (7, 7), (8, 1);
+SELECT made('of_lone', 'SELECT id, v FROM lone');
+SELECT made('of_lone_group', 'SELECT v, count(*) AS c, min(id) AS low FROM lone GROUP BY v');
+UPDATE lone SET v = 2 WHERE id = 2;
+SELECT * FROM fresh('of_lone');
+ALTER TABLE guest INHERIT lone;
+UPDATE lone SET v = v + 10;
+ALTER TABLE guest NO INHERIT lone;
+SELECT * FROM fresh('of_lone');
+SELECT last_refresh_reason FROM pgtrickle.stream_tables_info WHERE pgt_name = 'of_lone';
+SELECT * FROM fresh('of_lone_group');
+
+-- from then on by row, which needs no such care
+INSERT INTO lone VALUES (3, 3);
+UPDATE lone SET v = v + 1 WHERE id = 1;
+SELECT * FROM fresh('of_lone');
+SELECT * FROM fresh('of_lone_group');
+ALTER TABLE guest INHERIT lone;
+DELETE FROM lone WHERE v > 12;
+UPDATE lone SET v = v * 2;
+INSERT INTO lone VALUES (4, 4);
+ALTER TABLE guest NO INHERIT lone;
+SELECT * FROM fresh('of_lone');
+SELECT * FROM fresh('of_lone_group');
+SELECT id, v FROM of_lone ORDER BY id;
+
+-- ANALYZE forgets that there were children; in between, everything happens again
+ANALYZE lone;
+UPDATE lone SET v = v + 1;
+ALTER TABLE guest INHERIT lone;
+UPDATE lone SET v = v + 100;
+ALTER TABLE guest NO INHERIT lone;
+ANALYZE lone;
+SELECT * FROM fresh('of_lone');
+SELECT * FROM fresh('of_lone_group');
+UPDATE lone SET v = v + 1;
+ALTER TABLE guest INHERIT lone;
+UPDATE lone SET v = v + 100;
+ALTER TABLE guest NO INHERIT lone;
+ANALYZE lone;
+SELECT * FROM fresh('of_lone');
+SELECT * FROM fresh('of_lone_group');
+UPDATE lone SET v = 5 WHERE id = 3;
+SELECT * FROM fresh('of_lone');
+SELECT * FROM fresh('of_lone_group');
+
+-- in one transaction; and a child that stays
+BEGIN;
+ALTER TABLE guest INHERIT lone;
+UPDATE lone SET v = v + 1;
+SAVEPOINT a;
+DELETE FROM lone;
+ROLLBACK TO a;
+ALTER TABLE guest NO INHERIT lone;
+COMMIT;
+SELECT * FROM fresh('of_lone');
+SELECT * FROM fresh('of_lone_group');
+TRUNCATE lone;
+INSERT INTO lone VALUES (1, 1), (1, 1);
+SELECT * FROM fresh('of_lone');
+SELECT * FROM fresh('of_lone_group');
