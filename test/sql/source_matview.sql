@@ -26,6 +26,8 @@ SELECT made('having_', 'SELECT bag.name, count(*) AS c FROM t JOIN bag USING (k)
 -- cannot be printed as what it is, so it is left as the user wrote it
 SELECT made('cycle_', 'WITH RECURSIVE r (n) AS (SELECT k FROM t WHERE v < 5 UNION ALL SELECT t.k + 1 FROM r JOIN t ON t.k = r.n) CYCLE n SET looped USING way SELECT r.n, r.looped, bag.name FROM r JOIN bag ON bag.k = r.n');
 SELECT made('cycle_', 'WITH RECURSIVE r (n) AS (SELECT k FROM t WHERE v < 5 UNION ALL SELECT t.k + 1 FROM r JOIN t ON t.k = r.n) CYCLE n SET looped USING way SELECT r.n, r.looped, bag.name FROM r JOIN bag ON bag.k = r.n', 'AUTO');
+SELECT * FROM fresh('cycle_');
+SELECT pgtrickle.drop_stream_table('cycle_');
 CREATE VIEW of_bag AS SELECT t.id, bag.name FROM t JOIN bag USING (k);
 SELECT made('of_view', 'SELECT name, count(*) AS c FROM of_bag GROUP BY name');
 -- its table is a source as well: the query shows them as they are, not as one
