@@ -16,6 +16,8 @@
  *		LOCALTIMESTAMP(n)		now()::timestamp::timestamp(n)
  *		LOCALTIME(n)			now()::time::time(n)
  *
+ * and a subquery that only computes a value of it, (SELECT f(now())), is f(now()).
+ *
  * A row of the other factors can change with the clock only if something that a
  * branch computes of the clock does.  There are two kinds of that:
  *
@@ -115,6 +117,29 @@ clock_value(const SQLValueFunction *function)
 	}
 }
 
+/* The expression of (SELECT expression), or NULL if it is anything else. */
+static Node *
+selected_value(const SubLink *link)
+{
+	const Query *query = (const Query *) link->subselect;
+
+	if (link->subLinkType != EXPR_SUBLINK || query->commandType != CMD_SELECT ||
+		query->jointree->fromlist != NIL || query->jointree->quals != NULL ||
+		query->setOperations != NULL || query->cteList != NIL ||
+		query_is_grouped(query) || !selects_only(query) ||
+		list_length(query->targetList) != 1)
+		return NULL;
+	return (Node *) ((TargetEntry *) linitial(query->targetList))->expr;
+}
+
+/* Of the clock and constants, so that it is the same on any level? */
+static bool
+is_closed(Node *expr)
+{
+	return uses_clock(expr) && !expr_has_outer_references(expr) &&
+		!checkExprHasSubLink(expr);
+}
+
 Node *
 analyze_name_clock(Node *node, void *context)
 {
@@ -122,6 +147,14 @@ analyze_name_clock(Node *node, void *context)
 		return NULL;
 	if (is_now(node))
 		return make_now();
+	if (IsA(node, SubLink))
+	{
+		Node	   *value = selected_value((SubLink *) node);
+
+		value = value ? analyze_name_clock(value, context) : NULL;
+		if (value != NULL && is_closed(value))
+			return value;
+	}
 	if (IsA(node, SQLValueFunction))
 	{
 		Node	   *value = clock_value((SQLValueFunction *) node);

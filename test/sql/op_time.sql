@@ -38,6 +38,7 @@ SELECT made('ne', 'SELECT id FROM ev WHERE ts <> now()');
 SELECT made('flipped', 'SELECT id FROM ev WHERE current_timestamp - interval ''1 hour'' < ts');
 SELECT made('between_', 'SELECT id FROM ev WHERE ts BETWEEN now() - interval ''1 hour'' AND now()');
 SELECT made('symmetric_', 'SELECT id FROM ev WHERE ts BETWEEN SYMMETRIC now() AND now() - interval ''1 hour''');
+SELECT made('selected', 'SELECT id FROM ev WHERE ts > (SELECT (SELECT current_timestamp) - interval ''1 hour'')');
 SELECT made('valid', 'SELECT id FROM ev WHERE now() BETWEEN ts AND until');
 SELECT made('computed', 'SELECT id FROM ev WHERE coalesce(until, ''infinity'') > transaction_timestamp()');
 
@@ -119,7 +120,7 @@ SELECT pg_sleep(0.11);
 SELECT * FROM all_fresh('op_time');
 SELECT name, f.action, f.inserted - b.inserted AS inserted, f.deleted - b.deleted AS deleted
   FROM facts f JOIN before b USING (pgt_id, name)
- WHERE name IN ('gt', 'ge', 'lt', 'le', 'eq', 'ne', 'flipped', 'between_', 'valid', 'plain_', 'cross_type', 'epoch',
+ WHERE name IN ('gt', 'ge', 'lt', 'le', 'eq', 'ne', 'flipped', 'selected', 'between_', 'valid', 'plain_', 'cross_type', 'epoch',
 	'days', 'left_on', 'exists_', 'joined', 'shown', 'dated', 'above') ORDER BY pgt_id;
 SELECT id FROM gt ORDER BY id;
 SELECT id FROM le ORDER BY id;
