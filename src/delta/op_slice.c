@@ -490,6 +490,24 @@ evaluate(SliceRun *s, TupleDesc desc, bool new, Consolidation *c)
 											 s->slices[i].stage->number));
 }
 
+/*
+ * Can the result over the slices have rows?  A LINEAR one is nothing without its
+ * first input, one with keys without all of its inputs.
+ */
+static bool
+may_have_result(const SliceRun *s, bool new)
+{
+	int			ninputs = s->stage->rule == STAGE_LINEAR ? 1 : s->nslices;
+
+	if (s->stage->rule == STAGE_PARTITION && s->stage->nkeys == 0)
+		return true;
+	for (int i = 0; i < ninputs; i++)
+		if (!s->slices[i].absent &&
+			(new ? s->slices[i].nnew : s->slices[i].nold) > 0)
+			return true;
+	return false;
+}
+
 static void
 evaluate_difference(SliceRun *s, MemoryContext context, ChangeWindow *window)
 {
@@ -500,9 +518,11 @@ evaluate_difference(SliceRun *s, MemoryContext context, ChangeWindow *window)
 
 	consolidate_hold(c);
 	MemoryContextSwitchTo(old);
-	evaluate(s, desc, false, c);
+	if (may_have_result(s, false))
+		evaluate(s, desc, false, c);
 	consolidate_meet(c);
-	evaluate(s, desc, true, c);
+	if (may_have_result(s, true))
+		evaluate(s, desc, true, c);
 	consolidate_end(c, window);
 }
 
@@ -543,8 +563,7 @@ slice_run_delta(DeltaRun *run, const Stage *stage, ChangeWindow *window)
 		fetch_partition(s);
 	else
 		fetch_linear(s);
-	if (stage->rule == STAGE_PARTITION ||
-		s->slices[0].nnew > 0 || s->slices[0].nold > 0)
+	if (may_have_result(s, false) || may_have_result(s, true))
 		evaluate_difference(s, result, window);
 	slice_end(s);
 	MemoryContextSwitchTo(result);
