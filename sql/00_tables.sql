@@ -50,8 +50,9 @@ COMMENT ON COLUMN pgtrickle.pgt_stream_tables.learned_costs IS
 	'moving averages by which AUTO chooses: ms and source rows of recomputing; when it, and when a delta that was compared, last ran (seconds since 2000); ms spent on the other kind since then; for each source, ms and changes of small windows and of large ones';
 CREATE UNIQUE INDEX pgt_stream_tables_relid ON pgtrickle.pgt_stream_tables (pgt_relid);
 
+-- No foreign key: a parallel pg_restore loads tables of an extension in any order.
 CREATE TABLE pgtrickle.pgt_dependencies (
-	pgt_id bigint NOT NULL REFERENCES pgtrickle.pgt_stream_tables ON DELETE CASCADE,
+	pgt_id bigint NOT NULL,
 	source regclass NOT NULL,
 	source_type text NOT NULL
 		CHECK (source_type IN ('TABLE', 'PARTITIONED TABLE', 'FOREIGN TABLE', 'MATERIALIZED VIEW', 'STREAM TABLE')),

@@ -120,6 +120,10 @@ $node->command_ok([ 'pg_dump', '-Fd', '-j2', '-f', "$dir/archive", $node->connst
 $node->command_ok([ 'pg_restore', '-e', '-j2', '-d', $node->connstr('archive'), "$dir/archive" ],
 	'restored by pg_restore with two processes');
 check_copy('archive');
+is($node->safe_psql('postgres',
+		q(SELECT count(*) FROM pg_constraint c, pg_extension e
+		  WHERE e.extname = 'pg_trickle' AND c.contype = 'f' AND c.conrelid = ANY (e.extconfig))),
+	'0', 'and no order among its tables was needed, for there is none');
 
 # ---- a copy within the server
 $node->safe_psql('template1', 'CREATE DATABASE copy TEMPLATE postgres');
