@@ -45,6 +45,7 @@ typedef struct Columns
 	List	   *rtindexes;		/* only Vars of these; NIL: of all */
 	bool		grouped;		/* aggregates are columns too */
 	bool		sublinks;		/* subqueries are columns too */
+	bool		complete;		/* there are no more columns */
 	int			depth;			/* run time: levels below the reader */
 } Columns;
 

@@ -85,7 +85,7 @@ is_clock_column(const Columns *columns, Node *node)
 	List	   *vars;
 	ListCell   *lc;
 
-	if (!is_clock_bound(node) || checkExprHasSubLink(node) ||
+	if (columns->complete || !is_clock_bound(node) || checkExprHasSubLink(node) ||
 		contain_windowfuncs(node) || contain_aggs_of_level(node, columns->depth))
 		return false;
 	vars = pull_vars_of_level(node, columns->depth);

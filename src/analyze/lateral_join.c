@@ -202,6 +202,7 @@ make_lateral_side(Query *query, const LateralJoin *join, Columns *right)
 	right->varno = list_length(query->rtable);
 	right->rtindexes = join->right_rtindexes;
 	right->exprs = list_copy(join->right_columns);
+	right->complete = true;
 	return right->varno;
 }
 

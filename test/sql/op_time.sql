@@ -242,6 +242,8 @@ SELECT verdict('SELECT id, lead(now()) OVER (ORDER BY id) AS x FROM ev');
 SELECT verdict('WITH RECURSIVE r AS (SELECT id, ts FROM ev WHERE ts > now() UNION ALL SELECT id + 1, ts FROM r WHERE id < 3) SELECT id FROM r');
 SELECT made('recomputed', 'SELECT id, now() - at AS age FROM u WHERE at > now() - interval ''1 hour''', 'AUTO');
 SELECT * FROM fresh('recomputed');
+SELECT made('lateral_on', 'SELECT u.id FROM ev LEFT JOIN LATERAL unnest(ARRAY[ev.g]) WITH ORDINALITY AS x (f, o) ON x.f = (extract(epoch FROM now()) * 1000)::bigint % 3 FULL JOIN u ON u.id = ev.id GROUP BY u.id', 'AUTO');
+SELECT * FROM fresh('lateral_on');
 
 -- An index on what is compared with the clock is what it takes.
 CREATE TABLE big (id int PRIMARY KEY, ts timestamptz, d date);
