@@ -37,6 +37,8 @@ class Windows:
                               ('rows', 3), ('range', 1), ('string', 0.7)])
         total = self.total_order(scope)
         some = self.any_order(scope, rnd.choice([1, 1, 2])) or total
+        if kind in ('number', 'ntile', 'shift', 'value', 'rows', 'string'):
+            part, total = self.one_row_order(scope, part, total)
         t = self.pick_type(scope)
         e = lambda t: self.expr(t, scope, rnd.choice([0, 0, 1]))
         self.use('window function')
@@ -82,6 +84,18 @@ class Windows:
             self.use('window frame')
         return self.over(f, part, some, frame), res, cmp
 
+    def one_row_order(self, scope, part, total):
+        """The window of all functions of a block that tell alike rows apart.
+
+        Rows that are alike in every column stand in any order.  In one window
+        that does not matter; in two, their places would pair at random.
+        """
+        if all(self.keys.get(a) for a, _ in scope):
+            return part, total
+        if self.row_order is None:
+            self.row_order = part, total
+        return self.row_order
+
     def window_aggregate(self, scope, e):
         """(call, type, cmp) of an aggregate that does not depend on order."""
         rnd = self.rnd
@@ -107,6 +121,7 @@ class Windows:
     def windowed(self, b, scope, top):
         """Window functions over the rows of FROM and WHERE."""
         rnd = self.rnd
+        self.row_order = None
         parts = [self.window(scope, rnd.random() < 0.85)
                  for _ in range(weighted(rnd, [(1, 6), (2, 3)]))]
         if len(set(parts)) > 1:
