@@ -32,6 +32,7 @@
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
+#include "rewrite/rewriteManip.h"
 #include "rewrite/rewriteSupport.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -53,7 +54,7 @@ typedef struct SourceWalk
 {
 	DeltaProgram *program;
 	bool		sampled;
-	bool		virtual_column;
+	const char *policy_reason;	/* why row security rules out a delta, or NULL */
 } SourceWalk;
 
 /*
@@ -314,6 +315,33 @@ rewrite_query(Query *query)
 			 list_length(rewritten));
 	(void) check_rights_walker(linitial(rewritten), NULL);
 	return (Query *) analyze_name_operators(linitial(rewritten), NULL);
+}
+
+/*
+ * A delta reads a table as its owner does, under the policies as they are after
+ * the changes; the conditions of the query select again.  Both select the same
+ * rows of any state of the table, unless a policy looks at other rows.
+ */
+static bool
+policy_walker(Node *node, const char **reason)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		ListCell   *lc;
+
+		foreach(lc, ((Query *) node)->rtable)
+		{
+			RangeTblEntry *rte = lfirst(lc);
+
+			if (checkExprHasSubLink((Node *) rte->securityQuals))
+				*reason = psprintf("row security of table \"%s\" has a subquery",
+								   get_rel_name(rte->relid));
+		}
+		return query_tree_walker((Query *) node, policy_walker, reason, 0);
+	}
+	return expression_tree_walker(node, policy_walker, reason);
 }
 
 /* Which sources cannot be captured; returns how many can. */
@@ -783,6 +811,8 @@ decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
 	if (program->reason == NULL)
 		program->reason = tree_clock_reason(program->tree, &program->is_timed);
 	if (program->reason == NULL)
+		program->reason = walk->policy_reason;
+	if (program->reason == NULL)
 		program->reason = unreadable_reason(program);
 	if (program->reason == NULL)
 		program->reason = mutable;
@@ -819,6 +849,7 @@ compile(DeltaProgram *program, Query *query)
 
 	program->context = CurrentMemoryContext;
 	query = rewrite_query(query);
+	(void) policy_walker((Node *) query, &walk.policy_reason);
 	original = copyObject(query);
 	(void) source_walker((Node *) query, &walk);
 
