@@ -143,7 +143,10 @@ install_query(StreamTable *st, Oid newview, const DeltaProgram *program, Oid own
 	CommandCounterIncrement();
 }
 
-/* Returns whether the query differs from the present one; st is stale then. */
+/*
+ * Returns whether the query differs from the present one, or has lost the key
+ * that the table was made for; st is stale then.
+ */
 static bool
 change_query(StreamTable *st, const char *text)
 {
@@ -153,14 +156,15 @@ change_query(StreamTable *st, const char *text)
 	Oid			newview = definition_view_create(viewname, query, owner);
 	DeltaProgram *program;
 
+	program = definition_compile(newview, owner);
 	if (OidIsValid(st->defview) && pgt_relation_owner(st->defview) == owner &&
 		strcmp(definition_view_text(st->defview, owner),
-			   definition_view_text(newview, owner)) == 0)
+			   definition_view_text(newview, owner)) == 0 &&
+		storage_matches(st->relid, program_layout(program)))
 	{
 		drop_view(newview);
 		return false;
 	}
-	program = definition_compile(newview, owner);
 	dag_refuse_cycle(st->relid, refresh_sources(program));
 	definition_check_mode(st->name, st->mode, program);
 	definition_advise(st->name, st->mode, program);

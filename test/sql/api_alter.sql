@@ -91,3 +91,15 @@ ALTER TABLE st_renamed SET SCHEMA api_alter2;
 INSERT INTO t VALUES (17, 2, 17);
 SELECT * FROM fresh('api_alter2.st_renamed');
 SELECT name FROM pgtrickle.pgt_status() WHERE name LIKE '%st_renamed';
+
+-- a table that was made for a key that is gone: giving the same query rebuilds it
+CREATE TABLE api_alter.k (id int PRIMARY KEY, v int);
+INSERT INTO api_alter.k VALUES (1, 1), (2, 2);
+SELECT made('keyed', 'SELECT id, v FROM api_alter.k');
+ALTER TABLE api_alter.k DROP CONSTRAINT k_pkey;
+INSERT INTO api_alter.k VALUES (1, 1), (1, 3);
+SELECT * FROM fresh('keyed');
+SELECT pgtrickle.alter_stream_table('keyed', query => 'SELECT id, v FROM api_alter.k');
+SELECT * FROM fresh('keyed');
+UPDATE api_alter.k SET v = v + 1 WHERE id = 1;
+SELECT * FROM fresh('keyed');
