@@ -111,6 +111,18 @@ typedef bool TU_UpdateIndexes;
 #define pgt_share_selected_columns(query, other) ((void) (query), (void) (other))
 #endif
 
+/* The same of an entry that we make, and of one that is no table any more. */
+#if PG16_GE
+#include "parser/parse_relation.h"
+#define pgt_select_columns(query, rte, columns) \
+	(addRTEPermissionInfo(&(query)->rteperminfos, rte)->selectedCols = (columns))
+#define pgt_forget_selected_columns(rte) ((rte)->perminfoindex = 0)
+#else
+#define pgt_select_columns(query, rte, columns) \
+	((void) (query), (rte)->selectedCols = (columns))
+#define pgt_forget_selected_columns(rte) ((rte)->selectedCols = NULL)
+#endif
+
 /* Virtual generated columns exist from 18 on. */
 #if PG18_GE
 #define pgt_is_virtual_column(att) ((att)->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)

@@ -30,6 +30,7 @@
 #include "nodes/bitmapset.h"
 #include "nodes/parsenodes.h"
 #include "nodes/primnodes.h"
+#include "storage/lockdefs.h"
 
 #include "apply/apply.h"
 
@@ -281,6 +282,21 @@ typedef struct PolledSource
 	Oid			relid;
 	Bitmapset  *columns;		/* plain attribute numbers that the query uses */
 } PolledSource;
+
+/*
+ * Replace every table of a rewritten query that is read with its inheritance
+ * children by the sum of its members; the query is scribbled upon.  trees gets
+ * for each plain table that is not read by ONLY the members that it has now,
+ * as inheritance_members(): a List of Lists of oids.  Takes AccessShareLock on
+ * them.  Returns why the result cannot be maintained (palloc'd), or NULL.
+ */
+extern const char *analyze_expand_inheritance(Query *query, List **trees);
+
+/*
+ * The table and all who inherit from it, itself first, each once, but for other
+ * sessions' temporary tables, which nobody else reads.
+ */
+extern List *inheritance_members(Oid relid, LOCKMODE lockmode);
 
 /*
  * Analyse a query that was rewritten (views and row security expanded).

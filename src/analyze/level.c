@@ -31,8 +31,11 @@
 #include "parser/parsetree.h"
 #include "rewrite/rewriteManip.h"
 
-/* A product of sums may explode; beyond this many branches we give up. */
+/* Beyond this many branches we give up. */
 #define MAX_BRANCHES 64
+
+/* A product of sums may explode; beyond this some of the sums become stages. */
+#define MAX_PRODUCT 16
 
 /* How the range table entries of one Query appear in one branch. */
 typedef struct Substitution
@@ -480,6 +483,30 @@ fence_items(From *from)
 	}
 }
 
+static void
+limit_product(From *from)
+{
+	for (;;)
+	{
+		double		total = 1;
+		FromItem   *largest = NULL;
+		ListCell   *lc;
+
+		foreach(lc, from->items)
+		{
+			FromItem   *item = lfirst(lc);
+
+			total *= Max(list_length(item->branches), 1);
+			if (largest == NULL ||
+				list_length(item->branches) > list_length(largest->branches))
+				largest = item;
+		}
+		if (list_length(from->items) < 2 || total <= MAX_PRODUCT)
+			return;
+		largest->branches = stage_branches(stage_sum(from->an, largest->branches));
+	}
+}
+
 List *
 normalize_from(Analysis *an, Query *query, Node *jointree, List *quals,
 			   List *targets)
@@ -491,6 +518,7 @@ normalize_from(Analysis *an, Query *query, Node *jointree, List *quals,
 	if (an->reason != NULL)
 		return NIL;
 	fence_items(&from);
+	limit_product(&from);
 	quals = join_memberships(&from, list_concat(from.quals, copyObject(quals)));
 	if (an->reason != NULL)
 		return NIL;

@@ -18,7 +18,7 @@
  * Why changes of this relation cannot be captured, as a phrase that ends
  * "source "x" ..." (palloc'd), or NULL if they can.  Ordinary and partitioned
  * tables can, and stream tables; views, foreign tables, materialized views,
- * inheritance parents, temporary tables and system catalogs cannot.
+ * temporary tables and system catalogs cannot.
  */
 extern char *capture_unsupported_reason(Oid relid);
 

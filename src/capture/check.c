@@ -13,7 +13,6 @@
 #include "access/table.h"
 #include "access/transam.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_inherits.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
@@ -67,9 +66,6 @@ capture_unsupported_reason(Oid relid)
 
 	if (reason)
 		return pstrdup(reason);
-	if (get_rel_relkind(relid) == RELKIND_RELATION && has_subclass(relid) &&
-		find_inheritance_children(relid, NoLock) != NIL)
-		return pstrdup("has inheritance children");
 	foreach(lc, source_partitions(relid, NoLock))
 	{
 		reason = relation_reason(lfirst_oid(lc));
@@ -142,7 +138,7 @@ check_all(const ChangeTracking *tracking)
 	if (list_difference_oid(partitions, tracking->partitions) != NIL ||
 		list_difference_oid(tracking->partitions, partitions) != NIL)
 		return psprintf("the partitions of \"%s\" changed", get_rel_name(source));
-	if (source_capture_mode(source) != tracking->mode)
+	if (!capture_mode_serves(tracking->mode, source_capture_mode(source)))
 		return psprintf("changes reach \"%s\" another way than before",
 						get_rel_name(source));
 

@@ -10,6 +10,10 @@
  * for that: a row and its equal with opposite weights are nothing, wherever
  * they stood.
  *
+ * A table that got its first child after its statement triggers were made has
+ * rows of the child in their transition tables, and nothing tells which.  Until
+ * the next refresh gives it row triggers, its changes are a marker, too.
+ *
  * The function does its work only when called by a trigger that we made: of
  * the name that it has for a source to which the relation belongs today.
  * Anybody else's trigger, and ours on a partition that was detached, does
@@ -25,7 +29,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_inherits.h"
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
@@ -128,7 +131,7 @@ static bool
 may_hold_rows_of_children(const TriggerData *td)
 {
 	return !TRIGGER_FIRED_FOR_ROW(td->tg_event) &&
-		has_subclass(RelationGetRelid(td->tg_relation));
+		td->tg_relation->rd_rel->relhassubclass;
 }
 
 static void

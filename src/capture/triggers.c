@@ -5,7 +5,8 @@
  *
  * Statement triggers with transition tables cost a third of row triggers, and
  * serve every statement that names the table.  They do not fire for what comes
- * through a parent, or by logical replication.
+ * through a parent, or by logical replication.  Those of a parent are given the
+ * rows of its children as if they were its own.
  *
  * Nor can they be trusted with a partitioned table: a MERGE that moves a row
  * to another partition puts the two halves into the transition tables of
@@ -104,11 +105,22 @@ source_capture_mode(Oid source)
 	if (stream_table_exists(source))
 		return CAPTURE_BY_APPLY;
 
-	/* A partition has a superclass, too; a subclass may have been, or come. */
+	/* A partition has a superclass, too, and a partitioned table subclasses. */
 	if (get_rel_relkind(source) == RELKIND_PARTITIONED_TABLE ||
 		has_superclass(source) || has_subclass(source) || is_subscribed(source))
 		return CAPTURE_BY_ROW;
 	return CAPTURE_BY_STATEMENT;
+}
+
+/*
+ * Row triggers miss nothing; they only cost more.  So nobody need start afresh
+ * when they are no longer needed.
+ */
+bool
+capture_mode_serves(CaptureMode mode, CaptureMode wanted)
+{
+	return mode == wanted ||
+		(mode == CAPTURE_BY_ROW && wanted == CAPTURE_BY_STATEMENT);
 }
 
 bool

@@ -20,6 +20,9 @@ extern List *source_partitions(Oid source, LOCKMODE lockmode);
 /* How changes of this source can be captured. */
 extern CaptureMode source_capture_mode(Oid source);
 
+/* Does capture by one mode see all that the other would? */
+extern bool capture_mode_serves(CaptureMode mode, CaptureMode wanted);
+
 /* Should a relation of a source have this kind of trigger? */
 extern bool trigger_wanted(SourceObject kind, char relkind, CaptureMode mode);
 

@@ -76,6 +76,8 @@ is_small(Oid relid)
 {
 	ListCell   *lc;
 
+	if (get_rel_relkind(relid) == RELKIND_RELATION)
+		return is_small_relation(relid);
 	foreach(lc, find_all_inheritors(relid, AccessShareLock, NULL))
 		if (!is_small_relation(lfirst_oid(lc)))
 			return false;

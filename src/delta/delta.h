@@ -128,6 +128,8 @@ struct DeltaProgram
 	TupleDesc  *window_desc;	/* per input */
 	AttrNumber **window_attnums;
 	List	   *watched;		/* oids of all relations of the query, views too */
+	List	   *trees;			/* of List of oids: each plain table that is
+								 * read with its children, and these */
 	uint64		fingerprint;	/* of the query's meaning */
 	List	   *types;			/* oids of types that statements may name */
 	bool		types_known;	/* these are all */

@@ -94,7 +94,7 @@ check_layout(const DeltaProgram *program, Relation st)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("columns of stream table \"%s\" do not fit its query any more",
 						RelationGetRelationName(st)),
-				 errdetail("A column of the stream table, or a primary key that its rows were recognised by, was changed."),
+				 errdetail("A column of the stream table, or a primary key that its rows were recognised by, was changed, or a table with one got its first inheritance child."),
 				 errhint("Rebuild it with pgtrickle.create_or_replace_stream_table() or pgtrickle.alter_stream_table(), giving its query.")));
 }
 

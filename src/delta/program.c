@@ -38,6 +38,7 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rls.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
 
@@ -54,7 +55,8 @@ typedef struct SourceWalk
 {
 	DeltaProgram *program;
 	bool		sampled;
-	const char *policy_reason;	/* why row security rules out a delta, or NULL */
+	const char *tree_reason;	/* why children cannot be read, or NULL */
+	const char *policy_reason;	/* the same of row security */
 } SourceWalk;
 
 /*
@@ -142,6 +144,23 @@ source_walker(Node *node, SourceWalk *walk)
 		return query_tree_walker(query, source_walker, walk, 0);
 	}
 	return expression_tree_walker(node, source_walker, walk);
+}
+
+static void
+mark_children(DeltaProgram *program)
+{
+	ListCell   *ls,
+			   *lt;
+
+	foreach(ls, program->sources)
+	{
+		ProgramSource *source = lfirst(ls);
+
+		foreach(lt, program->trees)
+			if (list_member_oid(lfirst(lt), source->relid) &&
+				linitial_oid(lfirst(lt)) != source->relid)
+				source->inherits = true;
+	}
 }
 
 /* What the fingerprint has seen. */
@@ -358,6 +377,9 @@ find_uncapturable(DeltaProgram *program)
 
 		if (why == NULL && uses_virtual_column(source))
 			why = "is read through a virtual generated column";
+		if (why == NULL && source->inherits &&
+			pg_class_aclcheck(source->relid, GetUserId(), ACL_TRIGGER) != ACLCHECK_OK)
+			why = "inherits from another one, and the owner lacks the TRIGGER privilege on it";
 		if (why != NULL)
 			source->uncapturable = psprintf("source \"%s\" %s",
 											get_rel_name(source->relid), why);
@@ -460,6 +482,12 @@ unreadable_reason(const DeltaProgram *program)
 
 		if (!may_read(source, GetUserId()))
 			return psprintf("its owner may not read table \"%s\" itself",
+							get_rel_name(source->relid));
+
+		/* of a table that is read through its parent, the parent's counts */
+		if (source->inherits &&
+			check_enable_rls(source->relid, InvalidOid, true) == RLS_ENABLED)
+			return psprintf("row security of table \"%s\" does not apply to what is read through its parent",
 							get_rel_name(source->relid));
 	}
 	return NULL;
@@ -811,6 +839,8 @@ decide_rule(DeltaProgram *program, Query *original, SourceWalk *walk)
 	if (program->reason == NULL)
 		program->reason = tree_clock_reason(program->tree, &program->is_timed);
 	if (program->reason == NULL)
+		program->reason = walk->tree_reason;
+	if (program->reason == NULL)
 		program->reason = walk->policy_reason;
 	if (program->reason == NULL)
 		program->reason = unreadable_reason(program);
@@ -850,8 +880,10 @@ compile(DeltaProgram *program, Query *query)
 	program->context = CurrentMemoryContext;
 	query = rewrite_query(query);
 	(void) policy_walker((Node *) query, &walk.policy_reason);
+	walk.tree_reason = analyze_expand_inheritance(query, &program->trees);
 	original = copyObject(query);
 	(void) source_walker((Node *) query, &walk);
+	mark_children(program);
 
 	program->fingerprint = query_fingerprint(original);
 	program->types_known = query_named_types(original, &program->types);
@@ -1019,6 +1051,23 @@ List *
 program_layout(const DeltaProgram *program)
 {
 	return program->layout;
+}
+
+Oid
+program_grown_source(const DeltaProgram *program)
+{
+	ListCell   *lc;
+
+	foreach(lc, program->trees)
+	{
+		List	   *tree = lfirst(lc);
+		Oid			relid = linitial_oid(tree);
+
+		if (has_subclass(relid) &&
+			list_difference_oid(inheritance_members(relid, NoLock), tree) != NIL)
+			return relid;
+	}
+	return InvalidOid;
 }
 
 List *

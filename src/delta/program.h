@@ -30,6 +30,8 @@ typedef struct ProgramSource
 	char	   *uncapturable;	/* reason, or NULL */
 	bool		polled;			/* cannot be captured, and is polled instead */
 	const char *unpollable;		/* what keeps this query from polling it */
+	bool		inherits;		/* it is read through a table that it inherits
+								 * from */
 } ProgramSource;
 
 /* A column of the stream table's layout. */
@@ -113,6 +115,12 @@ extern bool program_run_delta(DeltaProgram *program, Relation st,
 
 /* Oids of all relations, views too, whose change may change the program. */
 extern List *program_watched(const DeltaProgram *program);
+
+/*
+ * A table that is read with all who inherit from it, where one more does than
+ * when the program was compiled; or InvalidOid.
+ */
+extern Oid	program_grown_source(const DeltaProgram *program);
 
 /*
  * Oids of the types whose change may change the program.  False if there may be

@@ -239,10 +239,25 @@ check_partitions(const Refresh *r)
 	}
 }
 
+/* The same of a table that began to inherit. */
+static void
+check_children(const Refresh *r)
+{
+	Oid			source = program_grown_source(r->program);
+
+	if (OidIsValid(source))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access because a table began to inherit from source \"%s\"",
+						get_rel_name(source)),
+				 errhint("Retry the transaction.")));
+}
+
 void
 member_check(const Refresh *r, Snapshot snapshot)
 {
 	check_partitions(r);
+	check_children(r);
 	if (IsolationUsesXactSnapshot())
 		check_snapshot(r, snapshot);
 }
@@ -357,7 +372,7 @@ read_windows(Refresh *r)
 		r->outcome.changes += r->windows[i].nchanges;
 		if (r->windows[i].has_marker)
 			set_action(r, ACTION_REINITIALIZE,
-					   psprintf("source \"%s\" was truncated",
+					   psprintf("source \"%s\" was truncated, or changed in a way that could not be followed",
 								get_rel_name(r->cached->sources[i].relid)));
 	}
 }

@@ -135,6 +135,18 @@ sqlgen_relation(Oid relid)
 									  get_rel_name(relid));
 }
 
+/*
+ * The table itself.  Its children are other factors, also those that come after
+ * the text was made.
+ */
+static void
+append_from(StringInfo out, Oid relid)
+{
+	appendStringInfo(out, " FROM %s%s",
+					 get_rel_relkind(relid) == RELKIND_RELATION ? "ONLY " : "",
+					 sqlgen_relation(relid));
+}
+
 static void
 append_columns(StringInfo out, Oid relid, const Bitmapset *columns)
 {
@@ -197,7 +209,8 @@ sqlgen_table(StringInfo out, Oid relid, const Bitmapset *columns, int scan)
 {
 	appendStringInfoString(out, "(SELECT ");
 	append_columns(out, relid, columns);
-	appendStringInfo(out, " FROM %s) s%d", sqlgen_relation(relid), scan);
+	append_from(out, relid);
+	appendStringInfo(out, ") s%d", scan);
 }
 
 /* SELECT columns FROM function, in a query where the factors have their numbers. */
@@ -250,7 +263,8 @@ sqlgen_old_table(StringInfo out, Oid relid, const Bitmapset *columns,
 	if (!bms_is_empty(columns))
 		appendStringInfoString(out, ", ");
 	append_columns(out, relid, columns);
-	appendStringInfo(out, " FROM %s UNION ALL SELECT -w", sqlgen_relation(relid));
+	append_from(out, relid);
+	appendStringInfoString(out, " UNION ALL SELECT -w");
 	while ((attno = bms_next_member(columns, attno)) >= 0)
 		appendStringInfo(out, ", c%d", attno);
 	appendStringInfo(out, " FROM %s) s%d", delta, scan);

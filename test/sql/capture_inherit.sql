@@ -1,8 +1,7 @@
--- Tables that inherit and are inherited from: a child is captured by row, a
--- parent is computed in full, and what becomes a parent between two refreshes
--- is noticed.
-CREATE SCHEMA source_inherit;
-SET search_path = source_inherit, public;
+-- Tables that inherit and are inherited from are captured by row, and what
+-- becomes a parent between two refreshes is noticed.
+CREATE SCHEMA capture_inherit;
+SET search_path = capture_inherit, public;
 \set VERBOSITY terse
 
 CREATE TABLE parent (id int, v int);
@@ -14,19 +13,19 @@ INSERT INTO kid VALUES (11, 1, 1), (12, 2, 2);
 SELECT made('of_kid', 'SELECT id, v, w FROM kid');
 SELECT made('of_kid_group', 'SELECT v, count(*) AS c, sum(w) AS s FROM kid GROUP BY v');
 UPDATE parent SET v = v + 1;
-SELECT * FROM all_fresh('source_inherit');
+SELECT * FROM all_fresh('capture_inherit');
 DELETE FROM parent WHERE v = 2;
 UPDATE kid SET w = 9;
 INSERT INTO kid VALUES (13, 3, 3), (14, 3, 4);
-SELECT * FROM all_fresh('source_inherit');
+SELECT * FROM all_fresh('capture_inherit');
 ALTER TABLE kid NO INHERIT parent;
 UPDATE parent SET v = 0;
 UPDATE kid SET v = v + 1;
-SELECT * FROM all_fresh('source_inherit');
+SELECT * FROM all_fresh('capture_inherit');
 DELETE FROM kid WHERE id = 13;
-SELECT * FROM all_fresh('source_inherit');
+SELECT * FROM all_fresh('capture_inherit');
 
--- a parent: computed in full as long as it is one
+-- a parent
 ALTER TABLE kid INHERIT parent;
 SELECT made('of_parent', 'SELECT id, v FROM parent', 'AUTO');
 UPDATE parent SET v = v + 1;
