@@ -37,7 +37,7 @@ def reads_any(text, names):
 
 
 class CaseMaker:
-    def __init__(self, key, steps, citext, core=0.5, need=(), polled=0.15):
+    def __init__(self, key, steps, citext, core=0.5, need=(), polled=0.15, heirs=0.1):
         self.rnd = random.Random(key)
         # what has to do with polled sources, so that the other cases stay as they are
         self.polled_rnd = random.Random(key + '/polled')
@@ -45,6 +45,7 @@ class CaseMaker:
         self.steps = steps
         self.citext = citext
         self.need = need
+        self.heirs = heirs
         self.core = core          # share of the cases that have queries of the core only
 
     def make(self):
@@ -52,8 +53,8 @@ class CaseMaker:
         case = Case()
         core = rnd.random() < self.core
         odd = rnd.random() < 0.06
-        tables = TableMaker(rnd, self.citext).make(weighted(rnd, [(2, 5), (3, 4), (4, 2), (5, 1)]),
-                                                   odd)
+        tables = TableMaker(rnd, self.citext, self.heirs).make(
+            weighted(rnd, [(2, 5), (3, 4), (4, 2), (5, 1)]), odd)
         case.tables = tables
         needs = {TYPES[c.typ].needs for t in tables for c in t.cols} - {None}
         for q in sorted(needs) + [q for t in tables for q in t.ddl]:
@@ -256,7 +257,8 @@ class CaseMaker:
         t = rnd.choice(tables)
         name = quote(t.name)
         what = weighted(rnd, [('column', 1), ('full', 2), ('vacuum', 1), ('recreate', 2),
-                              ('partition', 4 if t.bounds else 0)])
+                              ('partition', 4 if t.bounds else 0),
+                              ('heir', 4 if len(t.heirs) > (1 if t.pk else 0) else 0)])
         if what == 'recreate':
             st = rnd.randrange(len(case.sts))
             if not case.sts[st].is_read:
@@ -275,6 +277,14 @@ class CaseMaker:
             else:
                 q = 'ALTER TABLE %s DETACH PARTITION %s' % (name, leaf)
                 t.detached = leaf
+        elif what == 'heir':
+            # One stays, and nobody inherits from the last: what has a key keeps none.
+            heir = t.heirs[-1] if t.pk else rnd.choice(t.heirs)
+            apart = t.__dict__.setdefault('apart', set())
+            how = 'INHERIT' if heir in apart else 'NO INHERIT'
+            apart ^= {heir}
+            q = 'ALTER TABLE %s %s' % (heir, ', '.join('%s %s' % (how, p)
+                                                       for p in t.parents[heir]))
         else:
             full = '(FULL) ' if what == 'full' else ''
             q = 'VACUUM %s%s' % (full, name if rnd.random() < 0.4

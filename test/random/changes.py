@@ -30,7 +30,7 @@ class ChangeMaker:
             return 'true'
         if r < 0.3 and TYPES[c.typ].minmax:
             return '%s %s %s' % (name, rnd.choice(['<', '>']), rnd.choice(c.dom))
-        if r < 0.42 and not t.leaves:
+        if r < 0.42 and not t.leaves and not t.heirs:
             return ('ctid = (SELECT min(ctid) FROM %s WHERE %s = %s)'
                     % (quote(t.name), name, rnd.choice(c.dom)))
         if r < 0.55:
@@ -62,7 +62,7 @@ class ChangeMaker:
         rnd = self.rnd
         n = weighted(rnd, [(1, 6), (2, 3), (3, 2), (5, 1)])
         tail = ''
-        if (t.pk or t.unique) and rnd.random() < 0.6:
+        if (t.pk or t.unique) and target not in t.heirs and rnd.random() < 0.6:
             tail = ' ON CONFLICT DO NOTHING'
             if t.pk and rnd.random() < 0.5:
                 n = 1 if rnd.random() < 0.7 else n
@@ -78,7 +78,8 @@ class ChangeMaker:
         rnd = self.rnd
         t = rnd.choice(self.tables)
         name = quote(t.name)
-        target = rnd.choice(t.leaves) if t.leaves and rnd.random() < 0.35 else name
+        parts = t.leaves + t.heirs
+        target = rnd.choice(parts) if parts and rnd.random() < 0.35 else name
         sql = lambda q: [{'t': 'sql', 's': s, 'q': q}]
         what = weighted(rnd, [('insert', 30), ('delete', 19), ('update', 30), ('noop', 3),
                               ('copy', 4), ('merge', 4 if t.pk else 1), ('reinsert', 4),

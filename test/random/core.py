@@ -118,7 +118,7 @@ class Core:
     def make_pk(self):
         """GROUP BY a primary key, showing columns that depend on it."""
         rnd = self.rnd
-        keyed = [t for t in self.tables if t.pk]
+        keyed = [t for t in self.tables if t.key()]
         if not keyed:
             return self.make_agg()
         self.use('GROUP BY', 'dependent columns', 'inner join')

@@ -31,9 +31,12 @@ class Determined:
             sql('DROP SCHEMA IF EXISTS shuffled CASCADE; CREATE SCHEMA shuffled; '
                 'DROP TABLE IF EXISTS pg_temp.other')
             for t in self.case.tables:
-                for name in [quote(t.name)] + t.leaves:
-                    sql('CREATE TABLE shuffled.%s AS SELECT * FROM %s.%s ORDER BY random()'
-                        % (name, run.schema, name))
+                for name in [quote(t.name)] + t.leaves + t.heirs:
+                    sql('CREATE TABLE shuffled.%s AS SELECT * FROM %s%s.%s ORDER BY random()'
+                        % (name, 'ONLY ' if t.heirs else '', run.schema, name))
+                for heir in t.heirs:
+                    for parent in t.parents[heir]:
+                        sql('ALTER TABLE shuffled.%s INHERIT shuffled.%s' % (heir, parent))
                 if t.pk:
                     sql('ALTER TABLE shuffled.%s ADD PRIMARY KEY (%s)'
                         % (quote(t.name), ', '.join(quote(c) for c in t.pk)))

@@ -16,7 +16,10 @@ class Joins:
         if t.leaves and rnd.random() < 0.12:
             name = rnd.choice(t.leaves)
             self.use('partition')
-        if t.pk:
+        elif t.heirs and rnd.random() < 0.3:
+            name = rnd.choice(t.heirs + ['ONLY ' + name])
+            self.use('inheritance')
+        if t.key() or t.pk and name.startswith('ONLY '):
             self.keys[a] = t.pk
         return '%s %s' % (name, a), a, [(c.name, c.typ) for c in t.cols]
 

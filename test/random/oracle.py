@@ -45,6 +45,8 @@ def main():
                     help='share of the cases that stay within the operators of the core')
     ap.add_argument('--polled', type=float, default=0.15,
                     help='share of the cases that read materialized views')
+    ap.add_argument('--heirs', type=float, default=0.1,
+                    help='share of the tables that others inherit from')
     ap.add_argument('--enable', default='', metavar='A,B',
                     help='constructs that must have a rule, in addition to those that '
                     'queries.py enables; all for every one')
@@ -72,7 +74,7 @@ def main():
         if args.minutes and time.time() - start > args.minutes * 60:
             break
         case = CaseMaker('%s/%d' % (seed, no), args.case_steps, runner.citext,
-                         args.core, words(args.need), args.polled).make()
+                         args.core, words(args.need), args.polled, args.heirs).make()
         try:
             runner.run(case)
         except Failure as f:

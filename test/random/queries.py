@@ -17,7 +17,7 @@ from windows import Windows
 
 # What the core generator makes.
 CORE_CONSTRUCTS = {
-    'partition', 'view', 'subquery', 'inner join', 'inner join USING',
+    'partition', 'inheritance', 'view', 'subquery', 'inner join', 'inner join USING',
     'inner join without equality', 'cross join', 'UNION ALL', 'GROUP BY', 'scalar aggregate',
     'dependent columns', 'aggregate FILTER', 'sum of floats', 'DISTINCT', 'ORDER BY', 'clock',
 }

@@ -161,7 +161,7 @@ class Sublinks:
         if self.places and self.places[-1] == 'sublink' and self.places.count('sublink') > 1:
             return None
         b = Block()
-        keyed = [x for x in self.tables if len(x.pk) == 1]
+        keyed = [x for x in self.tables if len(x.key()) == 1]
         if kind == 'key' and keyed:
             u = rnd.choice(keyed)
             a = self.alias()

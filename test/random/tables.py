@@ -24,10 +24,16 @@ class Table:
         self.unique = []
         self.leaves = []          # names of leaf partitions
         self.bounds = {}          # of those that can be detached
+        self.heirs = []           # names of tables that inherit, without the keys
+        self.parents = {}         # of each of them
         self.ddl = []
 
     def col(self, name):
         return next(c for c in self.cols if c.name == name)
+
+    def key(self):
+        """Columns that are a key of what the name of the table reads."""
+        return [] if self.heirs else self.pk
 
     def own(self):
         return [c for c in self.cols if not c.generated]
@@ -59,8 +65,9 @@ class Polled:
 class TableMaker:
     """Makes the tables of a case."""
 
-    def __init__(self, rnd, citext):
+    def __init__(self, rnd, citext, heirs=0.1):
         self.rnd = rnd
+        self.heirs = heirs        # share of the tables that others inherit from
         self.types = [(t.name, t.weight) for t in TYPES.values()
                       if citext or t.name != 'citext']
         if rnd.random() < 0.6:
@@ -146,6 +153,8 @@ class TableMaker:
             defs.append('PRIMARY KEY (%s)' % key)
         if not part:
             t.ddl.append('CREATE TABLE %s (%s)' % (name, ', '.join(defs)))
+            if rnd.random() < self.heirs:
+                self.inherit(t, name, [d for d in defs if not d.startswith('PRIMARY KEY')])
         else:
             self.partitions(t, name, defs, part, dropped or gen)
         if dropped:
@@ -193,6 +202,27 @@ class TableMaker:
                 t.ddl.append('CREATE TABLE %s PARTITION OF %s %s' % (leaf, name, values))
                 t.leaves.append(leaf)
                 t.bounds[leaf] = values
+
+    def inherit(self, t, name, defs):
+        """Children of a table: what is unique in each is not in all of them."""
+        rnd = self.rnd
+        for i in range(rnd.randint(1, 3)):
+            heir = quote('%s_h%d' % (t.name, i))
+            parents = [rnd.choice([name] + t.heirs)]
+            if t.heirs and rnd.random() < 0.3:
+                parents = [name, rnd.choice(t.heirs)]
+            if rnd.random() < 0.4:
+                # Its columns stand in another order.
+                t.ddl.append('CREATE TABLE %s (%s)' % (heir, ', '.join(
+                    ['gone_h text'] + rnd.sample(defs, len(defs)))))
+                t.ddl.append('ALTER TABLE %s DROP COLUMN gone_h' % heir)
+                parents = [name]
+                t.ddl.append('ALTER TABLE %s INHERIT %s' % (heir, name))
+            else:
+                t.ddl.append('CREATE TABLE %s (more%d text DEFAULT \'m\') INHERITS (%s)'
+                             % (heir, i, ', '.join(parents)))
+            t.heirs.append(heir)
+            t.parents[heir] = parents
 
     def foreign_key(self, tables):
         rnd = self.rnd
