@@ -249,6 +249,9 @@ extern List *clock_terms(const Branch *branch); /* of ClockTerm */
 /* The branch at the instant of the last refresh. */
 extern Branch *branch_before(const Branch *branch);
 
+/* ---- window_filter.c ---- */
+extern bool window_is_filtered(const DeltaProgram *program, Oid relid, Node *qual);
+
 /* ---- term_keys.c ---- */
 
 /*

@@ -22,7 +22,8 @@
  * together holds for every dP_i.
  *
  * A changed factor whose delta is empty after the quals that refer to it alone
- * has, for the branch, not changed.  A qual that is an OR of ANDs implies, for
+ * has, for the branch, not changed; what window_filter.c has applied need not be
+ * applied again.  A qual that is an OR of ANDs implies, for
  * each factor that all its arms test, the OR of those tests; such implied quals
  * are applied to deltas too.
  *
@@ -220,8 +221,35 @@ quals_within(const StepJoin *join, const Bitmapset *all, const Bitmapset *left,
 	return result;
 }
 
+/* Has the window of the factor been read through the qual? */
+static bool
+is_applied(const StepJoin *join, int factor, const JoinQual *qual)
+{
+	Oid			relid = ((Factor *) list_nth(join->branch->factors, factor - 1))->relid;
+
+	return OidIsValid(relid) && bms_is_member(factor, qual->factors) &&
+		window_is_filtered(join->program, relid, qual->expr);
+}
+
+/* Have the quals that refer to a factor alone, or to none, still to be applied? */
 static bool
 is_narrowed(const StepJoin *join, int factor)
+{
+	Bitmapset  *self = bms_make_singleton(factor);
+	ListCell   *lc;
+
+	foreach(lc, join->quals)
+	{
+		const JoinQual *qual = lfirst(lc);
+
+		if (bms_is_subset(qual->factors, self) && !is_applied(join, factor, qual))
+			return true;
+	}
+	return false;
+}
+
+static bool
+has_quals(const StepJoin *join, int factor)
 {
 	return quals_within(join, bms_make_singleton(factor), NULL, NULL) != NIL;
 }
@@ -724,7 +752,7 @@ selectivity(const StepRun *s, int factor)
 
 	company = bms_difference(bms_intersect(company, s->unchanged), s->reached);
 	while ((member = bms_next_member(company, member)) >= 0)
-		if (is_narrowed(s->join, member))
+		if (has_quals(s->join, member))
 			result += 2;
 	return Max(result, 0);
 }

@@ -755,6 +755,7 @@ add_wanted(DeltaProgram *program, List *branches)
 				continue;
 			source = program_source(program, program_source_index(program,
 																  ((Factor *) lfirst(lf))->relid));
+			source->nreferences++;
 			source->wanted = bms_add_members(source->wanted,
 											 sqlgen_used_columns(lfirst(lb), foreach_current_index(lf) + 1));
 		}

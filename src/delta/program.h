@@ -27,6 +27,7 @@ typedef struct ProgramSource
 	Oid			relid;
 	Bitmapset  *columns;		/* plain attribute numbers that the query uses */
 	Bitmapset  *wanted;			/* of them, those that a delta reads */
+	int			nreferences;	/* factors that are this relation */
 	char	   *uncapturable;	/* reason, or NULL */
 	bool		polled;			/* cannot be captured, and is polled instead */
 	const char *unpollable;		/* what keeps this query from polling it */

@@ -50,6 +50,19 @@ window_vars(Node *node, void *context)
 	return expression_tree_mutator(node, window_vars, context);
 }
 
+/*
+ * Do all rows of the window of a source satisfy a condition that a branch has on
+ * a factor which is that source?
+ */
+bool
+window_is_filtered(const DeltaProgram *program, Oid relid, Node *qual)
+{
+	const ProgramSource *source =
+		program_source(program, program_source_index(program, relid));
+
+	return source->nreferences == 1 && !uses_clock(qual) && !contain_leaked_vars(qual);
+}
+
 /* What a branch asks of a factor's rows and can be asked of any row, or NULL. */
 static Node *
 factor_condition(const Branch *branch, int factor)
