@@ -27,7 +27,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "executor/executor.h"
-#include "executor/tuptable.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
 #include "utils/builtins.h"

@@ -217,7 +217,7 @@ extern void branch_term_sql(const Branch *branch, const char *const *deltas,
 extern void core_state_sql(const DeltaProgram *program, bool restricted,
 						   uint64 null_keys, StringInfo out);
 
-/* ---- join_steps.c ---- */
+/* ---- join_run.c ---- */
 
 /*
  * If the join that the statement is about is better taken in steps, take all
@@ -227,8 +227,12 @@ extern void core_state_sql(const DeltaProgram *program, bool restricted,
  */
 extern bool join_steps_begin(DeltaRun *run, List *branches, Statement *statement);
 extern void join_steps_end(DeltaRun *run);
+
+/* ---- join_steps.c ---- */
 extern void join_steps_sql(const DeltaProgram *program, List *branches,
 						   const StatementKey *key, StringInfo out);
+
+/* ---- join_quals.c ---- */
 
 /*
  * Conditions of a branch on one of its factors alone, also those that a

@@ -23,13 +23,9 @@
  *
  * A changed factor whose delta is empty after the quals that refer to it alone
  * has, for the branch, not changed; what window_filter.c has applied need not be
- * applied again.  A qual that is an OR of ANDs implies, for
- * each factor that all its arms test, the OR of those tests; such implied quals
- * are applied to deltas too.
+ * applied again.  Quals are those of join_quals.c.
  *
- * The order of the groups matters for speed only: first the largest delta,
- * then those that promise to take the most off dP for the least work.  What
- * part of its changes a table's quals let through, they will let through of dP.
+ * The order of the groups matters for speed only; join_run.c chooses it.
  *
  * Text and order are apart: a text follows from the StatementKey alone, whose
  * order says which factors have changed and in which order they are taken.
@@ -38,32 +34,15 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "buffer/consolidate.h"
-#include "catalog/pg_class.h"
-#include "delta/delta.h"
-#include "miscadmin.h"
+#include "delta/join_steps.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
-#include "optimizer/prep.h"
-#include "port/pg_bitutils.h"
-#include "utils/syscache.h"
 
 /* Relations: what a factor's quals leave of its delta, D_i, and dP_i. */
 #define NARROWED_NAME	"__pgt_n%d"
 #define CHANGES_NAME	"__pgt_g%d"
 #define PREFIX_NAME		"__pgt_p%d"
-
-/* order: four bits for each group, the number of the factor that has changed */
-#define ORDER_BITS		4
-#define MAX_STEP_FACTORS	15
-
-/* Time of a lookup by an index and of a row that is merely read, in a unit. */
-#define LOOKUP_COST		2.0
-#define SCAN_COST		0.12
-/* Rows of what has not been counted. */
-#define UNKNOWN_ROWS	1000000.0
 
 static int
 order_length(uint64 order)
@@ -81,125 +60,6 @@ order_factor(uint64 order, int i)
 {
 	return (order >> (ORDER_BITS * (i - 1))) & MAX_STEP_FACTORS;
 }
-
-/* ---- quals and columns ---- */
-
-typedef struct JoinQual
-{
-	Node	   *expr;
-	Bitmapset  *factors;
-} JoinQual;
-
-/* The part of an arm of an OR that refers to one factor only; NULL if none. */
-static Node *
-arm_part(Node *arm, int factor)
-{
-	List	   *part = NIL;
-	ListCell   *lc;
-
-	foreach(lc, make_ands_implicit((Expr *) arm))
-	{
-		int			member;
-
-		if (bms_get_singleton_member(pull_varnos(NULL, lfirst(lc)), &member) &&
-			member == factor)
-			part = lappend(part, lfirst(lc));
-	}
-	return part == NIL ? NULL : (Node *) make_ands_explicit(part);
-}
-
-/* What an OR over several factors implies for one of them, or NULL. */
-static Node *
-implied_qual(Node *qual, int factor)
-{
-	List	   *parts = NIL;
-	ListCell   *lc;
-
-	if (!is_orclause(qual))
-		return NULL;
-	foreach(lc, ((BoolExpr *) qual)->args)
-	{
-		Node	   *part = arm_part(lfirst(lc), factor);
-
-		if (part == NULL)
-			return NULL;
-		parts = lappend(parts, part);
-	}
-	return (Node *) make_orclause(parts);
-}
-
-static List *
-add_qual(List *quals, Node *expr, Bitmapset *factors)
-{
-	JoinQual   *qual = palloc(sizeof(JoinQual));
-
-	qual->expr = expr;
-	qual->factors = factors;
-	return lappend(quals, qual);
-}
-
-/* What all arms of an OR say is said once, beside it. */
-static List *
-canonical_quals(const Branch *branch)
-{
-	Expr	   *quals = make_ands_explicit(copyObject(branch->quals));
-
-	return make_ands_implicit(canonicalize_qual(quals, false));
-}
-
-static List *
-join_quals(const Branch *branch)
-{
-	List	   *quals = NIL;
-	ListCell   *lc;
-
-	foreach(lc, canonical_quals(branch))
-	{
-		Bitmapset  *factors = pull_varnos(NULL, lfirst(lc));
-		int			factor = -1;
-
-		quals = add_qual(quals, lfirst(lc), factors);
-		if (bms_membership(factors) != BMS_MULTIPLE)
-			continue;
-		while ((factor = bms_next_member(factors, factor)) >= 0)
-		{
-			Node	   *implied = implied_qual(lfirst(lc), factor);
-
-			if (implied != NULL)
-				quals = add_qual(quals, implied, bms_make_singleton(factor));
-		}
-	}
-	return quals;
-}
-
-List *
-factor_quals(const Branch *branch, int factor)
-{
-	List	   *result = NIL;
-	ListCell   *lc;
-
-	foreach(lc, join_quals(branch))
-	{
-		const JoinQual *qual = lfirst(lc);
-		int			member;
-
-		if (bms_get_singleton_member(qual->factors, &member) && member == factor)
-			result = lappend(result, qual->expr);
-	}
-	return result;
-}
-
-/* The branch, taken apart for one order. */
-typedef struct StepJoin
-{
-	const DeltaProgram *program;
-	const Branch *branch;
-	List	   *quals;			/* of JoinQual */
-	int			ngroups;
-	int			changed[MAX_STEP_FACTORS + 1];	/* per group, from 1 */
-	Bitmapset  *groups[MAX_STEP_FACTORS + 1];
-	Bitmapset  *prefix[MAX_STEP_FACTORS + 1];	/* factors of P_i */
-} StepJoin;
 
 /* Quals within some factors that neither of two parts of them can decide. */
 static List *
@@ -232,7 +92,7 @@ is_applied(const StepJoin *join, int factor, const JoinQual *qual)
 }
 
 /* Have the quals that refer to a factor alone, or to none, still to be applied? */
-static bool
+bool
 is_narrowed(const StepJoin *join, int factor)
 {
 	Bitmapset  *self = bms_make_singleton(factor);
@@ -248,7 +108,7 @@ is_narrowed(const StepJoin *join, int factor)
 	return false;
 }
 
-static bool
+bool
 has_quals(const StepJoin *join, int factor)
 {
 	return quals_within(join, bms_make_singleton(factor), NULL, NULL) != NIL;
@@ -297,7 +157,7 @@ needed_columns(const StepJoin *join, const Bitmapset *factors)
 
 /* ---- groups ---- */
 
-static Bitmapset *
+Bitmapset *
 add_neighbours(List *equalities, Bitmapset *of, const Bitmapset *among)
 {
 	Bitmapset  *result = NULL;
@@ -314,7 +174,7 @@ add_neighbours(List *equalities, Bitmapset *of, const Bitmapset *among)
 }
 
 /* Add to a set what equalities connect with it, by way of others of the kind. */
-static Bitmapset *
+Bitmapset *
 add_connected(List *equalities, Bitmapset *set, const Bitmapset *among)
 {
 	for (;;)
@@ -327,7 +187,7 @@ add_connected(List *equalities, Bitmapset *set, const Bitmapset *among)
 	}
 }
 
-static StepJoin *
+StepJoin *
 begin_join(const DeltaProgram *program, const Branch *branch)
 {
 	StepJoin   *join = palloc0(sizeof(StepJoin));
@@ -342,7 +202,7 @@ begin_join(const DeltaProgram *program, const Branch *branch)
  * Every unchanged factor joins the last group that equalities connect it with;
  * what they connect with none joins the last one.
  */
-static StepJoin *
+StepJoin *
 divide_join(const DeltaProgram *program, const Branch *branch, uint64 order)
 {
 	StepJoin   *join = begin_join(program, branch);
@@ -368,14 +228,6 @@ divide_join(const DeltaProgram *program, const Branch *branch, uint64 order)
 }
 
 /* ---- text ---- */
-
-/* A relation in a statement that stands for the delta of some factors. */
-typedef struct Piece
-{
-	const char *name;
-	int			window;			/* it is the window of this factor, or 0 */
-	List	   *columns;		/* else its columns: of Var */
-} Piece;
 
 typedef struct PieceTerm
 {
@@ -451,7 +303,7 @@ move_vars(Node *node, void *context)
 }
 
 /* A stage that has the columns of a relation, for those who print them. */
-static Stage *
+Stage *
 columns_stage(List *vars)
 {
 	Stage	   *stage = palloc0(sizeof(Stage));
@@ -532,7 +384,7 @@ window_piece(const StepJoin *join, int factor)
 	return piece;
 }
 
-static Piece *
+Piece *
 narrowed_piece(const StepJoin *join, int factor)
 {
 	if (!is_narrowed(join, factor))
@@ -542,7 +394,7 @@ narrowed_piece(const StepJoin *join, int factor)
 }
 
 /* D_i, which is the narrowed delta itself if the group has no other factors */
-static Piece *
+Piece *
 changes_piece(const StepJoin *join, int i)
 {
 	if (bms_membership(join->groups[i]) == BMS_SINGLETON)
@@ -552,7 +404,7 @@ changes_piece(const StepJoin *join, int i)
 }
 
 /* dP_i */
-static Piece *
+Piece *
 prefix_piece(const StepJoin *join, int i)
 {
 	if (i == 1)
@@ -642,310 +494,4 @@ join_steps_sql(const DeltaProgram *program, List *branches,
 			break;
 	}
 	appendBinaryStringInfo(out, terms.data, terms.len);
-}
-
-/* ---- run ---- */
-
-/* A relation that a step has made. */
-typedef struct JoinRelation
-{
-	char	   *name;
-	ChangeWindow window;
-} JoinRelation;
-
-typedef struct StepRun
-{
-	DeltaRun   *run;
-	const Branch *branch;
-	int			stage;
-	int64		narrowed[MAX_STEP_FACTORS + 1]; /* rows, per factor, from 1 */
-	/* while the order is chosen */
-	StepJoin   *join;
-	List	   *equalities;
-	Bitmapset  *unchanged;		/* factors */
-	Bitmapset  *reached;		/* factors taken, and what comes with them */
-} StepRun;
-
-static int64
-factor_changes(const StepRun *s, int factor)
-{
-	int			input = factor_input(s->run->program,
-									 list_nth(s->branch->factors, factor - 1));
-
-	if (input < 0 || (s->run->changed & INPUT_BIT(input)) == 0)
-		return 0;
-	return s->run->deltas[input].nrows;
-}
-
-/* Run a statement and keep its rows, netted, as a relation. */
-static int64
-keep_relation(StepRun *s, Statement *statement, const char *name, List *columns)
-{
-	DeltaRun   *run = s->run;
-	MemoryContext old = MemoryContextSwitchTo(run->context);
-	JoinRelation *relation = palloc0(sizeof(JoinRelation));
-	TupleDesc	desc = window_descriptor(columns_stage(columns));
-	Consolidation *c = consolidate_begin(desc, run->program->unit_weights);
-	RelationOrigin *origin = input_origin(run->program, 0);
-
-	origin->branch = s->branch;
-	origin->columns = columns;
-	relation->name = pstrdup(name);
-	statement->desc = desc;
-	statement->bulk = true;
-	statement->key.stage = s->stage;
-	program_execute(run->program, statement, receive_weighted, c);
-	consolidate_end(c, &relation->window);
-	if (relation->window.rows == NULL)
-		relation->window.rows = tuplestore_begin_heap(false, false, work_mem);
-	program_register(relation->name, desc, relation->window.rows,
-					 relation->window.nrows, origin);
-	run->joins = lappend(run->joins, relation);
-	MemoryContextSwitchTo(old);
-	return relation->window.nrows;
-}
-
-static int
-magnitude(int64 rows)
-{
-	return rows > 0 ? pg_leftmost_one_pos64(rows) : 0;
-}
-
-static uint64
-sizes_of(int64 a, int64 b)
-{
-	return sizes_add(sizes_add(0, 0, a), 1, b);
-}
-
-static void
-narrow(StepRun *s)
-{
-	for (int factor = 1; factor <= list_length(s->branch->factors); factor++)
-	{
-		Statement	statement = {.key = {.kind = PLAN_JOIN_NARROW, .step = factor}};
-		Piece	   *piece;
-
-		s->narrowed[factor] = factor_changes(s, factor);
-		if (s->narrowed[factor] == 0 || !is_narrowed(s->join, factor))
-			continue;
-		piece = narrowed_piece(s->join, factor);
-		statement.sizes = sizes_of(s->narrowed[factor], 0);
-		s->narrowed[factor] = keep_relation(s, &statement, piece->name, piece->columns);
-	}
-}
-
-/*
- * How much less a group leaves of what it is joined with, in powers of two: by
- * what quals have left of the factor's changes, and by guess for each factor
- * that would come with it and has quals of its own.
- */
-static int
-selectivity(const StepRun *s, int factor)
-{
-	const ChangeWindow *window = &s->run->deltas[factor_input(s->run->program,
-															  list_nth(s->branch->factors, factor - 1))];
-	Bitmapset  *company = add_connected(s->equalities, bms_make_singleton(factor),
-										s->unchanged);
-	int			result = magnitude(window->nchanges) - magnitude(window->npassed) +
-		magnitude(window->nrows) - magnitude(s->narrowed[factor]);
-	int			member = -1;
-
-	company = bms_difference(bms_intersect(company, s->unchanged), s->reached);
-	while ((member = bms_next_member(company, member)) >= 0)
-		if (has_quals(s->join, member))
-			result += 2;
-	return Max(result, 0);
-}
-
-/* Rows of the table that a factor is, as they were counted last. */
-static double
-factor_rows(const StepRun *s, int factor)
-{
-	Oid			relid = ((Factor *) list_nth(s->branch->factors, factor - 1))->relid;
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	double		rows = 0;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		rows = ((Form_pg_class) GETSTRUCT(tuple))->reltuples;
-		ReleaseSysCache(tuple);
-	}
-	return rows > 0 ? rows : UNKNOWN_ROWS;
-}
-
-/*
- * What joining a group takes off a prefix of that many rows, by what it costs:
- * the rank by which filters are best applied.
- */
-static double
-rank(const StepRun *s, int factor, double prefix)
-{
-	double		passing = 1.0 / (1 << Min(selectivity(s, factor), 30));
-	double		lookups = Min(prefix * LOOKUP_COST, factor_rows(s, factor) * SCAN_COST);
-
-	return (1 - passing) / (lookups + prefix * SCAN_COST);
-}
-
-/* Should factor a be taken before b?  prefix: rows of what was taken, 0: none */
-static bool
-comes_before(const StepRun *s, int a, int b, double prefix)
-{
-	int			by_size = magnitude(s->narrowed[a]) - magnitude(s->narrowed[b]);
-	double		by_rank = prefix > 0 ? rank(s, a, prefix) - rank(s, b, prefix) : 0;
-
-	if (by_rank != 0)
-		return by_rank > 0;
-	return by_size != 0 ? by_size > 0 : a < b;
-}
-
-static int
-next_factor(const StepRun *s, const Bitmapset *candidates, double prefix)
-{
-	int			best = -1;
-	int			factor = -1;
-
-	while ((factor = bms_next_member(candidates, factor)) >= 0)
-		if (best < 0 || comes_before(s, factor, best, prefix))
-			best = factor;
-	return best;
-}
-
-static uint64
-choose_order(StepRun *s)
-{
-	Bitmapset  *rest = NULL;
-	uint64		order = 0;
-	double		prefix = 0;
-
-	for (int factor = 1; factor <= list_length(s->branch->factors); factor++)
-		if (s->narrowed[factor] > 0)
-			rest = bms_add_member(rest, factor);
-		else
-			s->unchanged = bms_add_member(s->unchanged, factor);
-	for (int i = 0; !bms_is_empty(rest); i++)
-	{
-		Bitmapset  *candidates = add_neighbours(s->equalities, s->reached, rest);
-		int			factor = next_factor(s, bms_is_empty(candidates) ? rest : candidates,
-										 prefix);
-
-		order |= (uint64) factor << (ORDER_BITS * i);
-		if (i == 0)
-			prefix = 2 << magnitude(s->narrowed[factor]);
-		else
-			prefix = Max(prefix / (1 << Min(selectivity(s, factor), 30)), 1);
-		rest = bms_del_member(rest, factor);
-		s->reached = bms_add_member(s->reached, factor);
-		s->reached = add_connected(s->equalities, s->reached, s->unchanged);
-	}
-	return order;
-}
-
-/* D_i for all i, and dP_i for all but the last; the sizes that that will meet. */
-static uint64
-take_steps(StepRun *s, const StepJoin *join, uint64 order)
-{
-	int64		changes[MAX_STEP_FACTORS + 1] = {0};
-	int64		before;
-
-	for (int i = 1; i <= join->ngroups; i++)
-	{
-		Statement	statement = {.key = {.kind = PLAN_JOIN_CHANGES, .step = i, .order = order}};
-		Piece	   *piece = changes_piece(join, i);
-
-		changes[i] = s->narrowed[join->changed[i]];
-		if (join->ngroups == 1 || bms_membership(join->groups[i]) == BMS_SINGLETON)
-			continue;
-		statement.sizes = sizes_of(changes[i], 0);
-		changes[i] = keep_relation(s, &statement, piece->name, piece->columns);
-	}
-	before = changes[1];
-	for (int i = 2; i < join->ngroups; i++)
-	{
-		Statement	statement = {.key = {.kind = PLAN_JOIN_STEP, .step = i, .order = order}};
-		Piece	   *piece = prefix_piece(join, i);
-
-		statement.sizes = sizes_of(before, changes[i]);
-		before = keep_relation(s, &statement, piece->name, piece->columns);
-	}
-	return sizes_of(before, changes[join->ngroups]);
-}
-
-static bool
-has_other_reference(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Var))
-		return ((Var *) node)->varattno <= 0;
-	if (IsA(node, SubLink))
-		return true;
-	return expression_tree_walker(node, has_other_reference, context);
-}
-
-/* Are all its expressions over plain columns of tables and stages? */
-static bool
-is_plain_join(const Branch *branch)
-{
-	ListCell   *lc;
-
-	if (list_length(branch->factors) > MAX_STEP_FACTORS)
-		return false;
-	foreach(lc, branch->factors)
-		if (((Factor *) lfirst(lc))->function != NULL)
-			return false;
-	return !has_other_reference((Node *) branch->quals, NULL) &&
-		!has_other_reference((Node *) branch->targets, NULL);
-}
-
-static bool
-takes_steps(const StepRun *s, const Statement *statement, List *branches)
-{
-	int			nchanged = 0;
-
-	if (!is_bulk(statement->rows) || list_length(branches) != 1 ||
-		(statement->key.mask & CLOCK_BIT) || !is_plain_join(s->branch))
-		return false;
-	for (int factor = 1; factor <= list_length(s->branch->factors); factor++)
-		nchanged += factor_changes(s, factor) > 0;
-	return nchanged > 1;
-}
-
-bool
-join_steps_begin(DeltaRun *run, List *branches, Statement *statement)
-{
-	StepRun		s = {
-		.run = run,
-		.branch = linitial(branches),
-		.stage = statement->key.stage
-	};
-	StepJoin   *join;
-
-	if (!takes_steps(&s, statement, branches))
-		return true;
-	s.join = begin_join(run->program, s.branch);
-	s.equalities = branch_equalities(s.branch);
-	narrow(&s);
-	statement->key.order = choose_order(&s);
-	if (statement->key.order == 0)
-		return false;
-	join = divide_join(run->program, s.branch, statement->key.order);
-	statement->sizes = take_steps(&s, join, statement->key.order);
-	statement->key.mask = 0;	/* the text follows from the order */
-	statement->bulk = true;
-	return true;
-}
-
-void
-join_steps_end(DeltaRun *run)
-{
-	ListCell   *lc;
-
-	foreach(lc, run->joins)
-	{
-		JoinRelation *relation = lfirst(lc);
-
-		program_unregister(relation->name);
-		tuplestore_end(relation->window.rows);
-	}
-	run->joins = NIL;
 }
