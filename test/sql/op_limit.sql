@@ -124,3 +124,23 @@ INSERT INTO d SELECT x % 2, x % 3 FROM generate_series(1, 9) x;
 COMMIT;
 SELECT * FROM all_fresh('op_limit');
 SELECT * FROM results;
+
+-- below the limit a subquery or an outer join, whose result is kept
+CREATE TABLE g (id int PRIMARY KEY, k int, v int);
+CREATE TABLE h (k int, v int);
+INSERT INTO g SELECT x, x % 5, x * 7 % 31 FROM generate_series(1, 30) x;
+INSERT INTO h SELECT x % 4, x FROM generate_series(1, 12) x;
+SELECT made('of_subquery', 'SELECT id, v FROM g WHERE v > (SELECT avg(v) FROM h WHERE h.k = g.k) ORDER BY v DESC, id LIMIT 4');
+SELECT made('of_outer_join', 'SELECT g.id, h.v FROM g LEFT JOIN h ON h.k = g.k AND h.v > 6 ORDER BY h.v DESC NULLS FIRST, g.id LIMIT 5 OFFSET 1');
+SELECT id, v FROM of_subquery ORDER BY v DESC, id;
+BEGIN;
+UPDATE g SET v = v + 40 WHERE id IN (3, 4);
+DELETE FROM h WHERE v = 12;
+INSERT INTO h VALUES (3, 100), (4, 1);
+COMMIT;
+SELECT * FROM fresh('of_subquery');
+SELECT * FROM fresh('of_outer_join');
+SELECT id, v FROM of_subquery ORDER BY v DESC, id;
+DELETE FROM g WHERE id > 3;
+SELECT * FROM fresh('of_subquery');
+SELECT * FROM fresh('of_outer_join');

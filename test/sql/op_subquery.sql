@@ -207,3 +207,40 @@ DELETE FROM e WHERE id = 1;
 UPDATE o SET v = 'changed';
 SELECT exact FROM fresh('at_most_one');
 SELECT id, e FROM at_most_one ORDER BY id;
+
+-- IN over values that come once is a join; also with NULLs, and compared otherwise
+CREATE TABLE tags (tag text PRIMARY KEY, n int);
+CREATE TABLE tagged (id int PRIMARY KEY, tag text, n int);
+INSERT INTO tags VALUES ('a', 1), ('B', 2), ('c', NULL);
+INSERT INTO tagged VALUES (1, 'a', 1), (2, 'b', 2), (3, NULL, 3), (4, 'c', NULL), (5, 'A', 1);
+SELECT made('in_once', 'SELECT id, n FROM tagged WHERE tag IN (SELECT tag FROM tags WHERE n IS DISTINCT FROM 2)');
+SELECT made('in_once_collated', 'SELECT id FROM tagged WHERE tag COLLATE "C" IN (SELECT tag FROM tags)');
+SELECT made('in_once_expression', 'SELECT id FROM tagged WHERE upper(tag) IN (SELECT tag FROM tags)');
+SELECT made('in_once_row', 'SELECT id FROM tagged WHERE (n, tag) IN (SELECT n, tag FROM tags)');
+SELECT made('in_once_both', 'SELECT t.id, x.id AS xid FROM tagged t LEFT JOIN tagged x ON x.n = t.id
+	WHERE t.tag IN (SELECT tag FROM tags) AND t.n IN (SELECT n FROM tagged GROUP BY n HAVING count(*) > 1)');
+SELECT made('in_once_not', 'SELECT id FROM tagged WHERE tag NOT IN (SELECT tag FROM tags)');
+BEGIN;
+UPDATE tags SET n = 2 WHERE tag = 'a';
+UPDATE tagged SET tag = 'B' WHERE id IN (2, 3);
+INSERT INTO tagged VALUES (6, 'c', 2), (7, 'a', 2);
+COMMIT;
+SELECT id FROM in_once UNION ALL SELECT 0 UNION ALL SELECT id FROM in_once_row ORDER BY id;
+SELECT st, (fresh(('in_once' || st)::regclass)).exact
+FROM unnest('{"",_collated,_expression,_row,_both,_not}'::text[]) st;
+SELECT id FROM in_once ORDER BY id;
+SELECT id FROM in_once_row ORDER BY id;
+BEGIN;
+DELETE FROM tags WHERE tag = 'B';
+INSERT INTO tags VALUES ('b', 5), ('A', 1);
+UPDATE tagged SET n = n + 1;
+COMMIT;
+SELECT st, (fresh(('in_once' || st)::regclass)).exact
+FROM unnest('{"",_collated,_expression,_row,_both,_not}'::text[]) st;
+
+-- what EXISTS selects does not matter
+SELECT made('exists_star', 'SELECT id FROM tagged t WHERE EXISTS (SELECT *, n / 0 FROM tags WHERE tags.tag = t.tag ORDER BY n)');
+UPDATE tags SET n = n + 1;
+SELECT exact FROM fresh('exists_star');
+DELETE FROM tags WHERE tag = 'a';
+SELECT exact FROM fresh('exists_star');
