@@ -333,12 +333,42 @@ extern void run_top(DeltaRun *run, Relation rel, Snapshot snapshot,
 extern bool run_whole(DeltaProgram *program, Relation rel, Snapshot snapshot,
 					  ApplyObserver observer, void *arg, ApplyCounts *counts);
 
-/* ---- program.c ---- */
+/* ---- sources.c ---- */
+
+/* Fill sources and watched; returns whether one is read by TABLESAMPLE. */
+extern bool sources_find(DeltaProgram *program, Query *query);
+/* Say of each source that cannot be captured why, and whether it is polled. */
+extern void sources_find_polled(DeltaProgram *program);
+extern List *sources_polled(const DeltaProgram *program);	/* of PolledSource */
+/* The query is computed as a whole, so nobody asks how a source has changed. */
+extern void sources_forget_polled(DeltaProgram *program);
+/* What rules out a delta, or NULL: a source that is neither captured nor polled. */
+extern const char *sources_uncapturable_reason(const DeltaProgram *program);
+/* The same: the owner may not read a table itself. */
+extern const char *sources_unreadable_reason(const DeltaProgram *program);
+/* The same: row security that looks at other rows. */
+extern const char *sources_policy_reason(Query *query);
+
+/* ---- fingerprint.c ---- */
+extern uint64 query_fingerprint(Query *query);
+
+/* ---- windows.c ---- */
+
+/*
+ * Which columns of the sources a delta reads.  Less than what the query names is
+ * wanted where the query drops it, as EXISTS does with its select list: so
+ * changes of nothing else cancel.
+ */
+extern void find_wanted(DeltaProgram *program);
+
+/* ---- layout.c ---- */
 
 /* Layout, states and windows of a program whose tree and identity are known. */
 extern void program_lay_out(DeltaProgram *program);
 /* (w, columns) of a stage */
 extern TupleDesc window_descriptor(const Stage *stage);
+/* The same of all inputs, when stages have changed. */
+extern void describe_inputs(DeltaProgram *program);
 
 /* ---- named_types.c ---- */
 

@@ -1,0 +1,146 @@
+/*-------------------------------------------------------------------------
+ *
+ * fingerprint.c
+ *	  What a query means, as a number.
+ *
+ * A hash of its tree and of what is behind the names in it: the bodies of its
+ * functions and aggregates, and its row types.  Contents that were computed under
+ * one fingerprint cannot be carried on under another.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_proc.h"
+#include "common/hashfn.h"
+#include "delta/delta.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
+
+static uint64
+hash_string(const char *string, uint64 seed)
+{
+	return hash_combine64(seed, hash_bytes_extended((const unsigned char *) string,
+													strlen(string), 0));
+}
+
+/* What the fingerprint has seen. */
+typedef struct FunctionWalk
+{
+	uint64		hash;
+	List	   *seen;			/* oids of functions */
+} FunctionWalk;
+
+static bool function_walker(Node *node, FunctionWalk *walk);
+
+static void
+hash_attribute(int cache, HeapTuple tuple, AttrNumber attno, FunctionWalk *walk)
+{
+	bool		isnull;
+	Datum		value = SysCacheGetAttr(cache, tuple, attno, &isnull);
+
+	if (isnull)
+		return;
+	walk->hash = hash_combine64(walk->hash,
+								hash_bytes_extended((unsigned char *) VARDATA_ANY(PG_DETOAST_DATUM_PACKED(value)),
+													VARSIZE_ANY_EXHDR(PG_DETOAST_DATUM_PACKED(value)), 0));
+}
+
+static bool hash_function(Oid funcid, void *context);
+
+/* The same of what an aggregate is made of. */
+static void
+hash_aggregate(Oid funcid, FunctionWalk *walk)
+{
+	HeapTuple	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(funcid));
+	ListCell   *lc;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	hash_attribute(AGGFNOID, tuple, Anum_pg_aggregate_agginitval, walk);
+	ReleaseSysCache(tuple);
+	foreach(lc, aggregate_functions(funcid))
+	{
+		walk->hash = hash_combine64(walk->hash, lfirst_oid(lc));
+		(void) hash_function(lfirst_oid(lc), walk);
+	}
+}
+
+/*
+ * Fold the definitions of the user's functions into the fingerprint, and of
+ * those that they call, where PostgreSQL knows the calls.
+ */
+static bool
+hash_function(Oid funcid, void *context)
+{
+	FunctionWalk *walk = context;
+	HeapTuple	tuple;
+	Form_pg_proc proc;
+	Datum		body;
+	bool		isnull;
+
+	if (funcid < FirstNormalObjectId || list_member_oid(walk->seen, funcid))
+		return false;
+	walk->seen = lappend_oid(walk->seen, funcid);
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	proc = (Form_pg_proc) GETSTRUCT(tuple);
+	walk->hash = hash_combine64(walk->hash, proc->prolang);
+	walk->hash = hash_combine64(walk->hash, proc->proisstrict);
+	walk->hash = hash_combine64(walk->hash, proc->prosecdef);
+	hash_attribute(PROCOID, tuple, Anum_pg_proc_prosrc, walk);
+	hash_attribute(PROCOID, tuple, Anum_pg_proc_probin, walk);
+	hash_attribute(PROCOID, tuple, Anum_pg_proc_proconfig, walk);
+	hash_attribute(PROCOID, tuple, Anum_pg_proc_prosqlbody, walk);
+	body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &isnull);
+	if (!isnull)
+		(void) function_walker(stringToNode(TextDatumGetCString(body)), walk);
+	ReleaseSysCache(tuple);
+	hash_aggregate(funcid, walk);
+	return false;
+}
+
+/* A whole row is all columns that there are, by the names that they have. */
+static void
+hash_row_type(Oid type, FunctionWalk *walk)
+{
+	TupleDesc	desc = lookup_rowtype_tupdesc(type, -1);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped)
+			walk->hash = hash_string(NameStr(att->attname), walk->hash);
+	}
+	ReleaseTupleDesc(desc);
+}
+
+static bool
+function_walker(Node *node, FunctionWalk *walk)
+{
+	if (node == NULL)
+		return false;
+	(void) check_functions_in_node(node, hash_function, walk);
+	if (IsA(node, Var) && ((Var *) node)->varattno == 0 &&
+		type_is_rowtype(((Var *) node)->vartype) &&
+		((Var *) node)->vartype != RECORDOID)
+		hash_row_type(((Var *) node)->vartype, walk);
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, function_walker, walk, 0);
+	return expression_tree_walker(node, function_walker, walk);
+}
+
+uint64
+query_fingerprint(Query *query)
+{
+	FunctionWalk walk = {.hash = hash_string(nodeToString(query), 0)};
+
+	(void) function_walker((Node *) query, &walk);
+	return walk.hash;
+}

@@ -1,0 +1,364 @@
+/*-------------------------------------------------------------------------
+ *
+ * sources.c
+ *	  The relations that a query reads: their columns, and how their changes are known.
+ *
+ * A source is captured; or, if it cannot be, polled; or else the query is computed
+ * as a whole, for the reason given here.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "capture/capture.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "delta/delta.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
+#include "utils/syscache.h"
+
+typedef struct SourceWalk
+{
+	DeltaProgram *program;
+	bool		sampled;
+} SourceWalk;
+
+/*
+ * What keeps the source behind an entry from being polled, or NULL.  The owner
+ * reads it when it is polled; a foreign table may show him other rows than the
+ * owner of a view, as whom the query reads it.
+ */
+static const char *
+unpollable_reason(Query *query, RangeTblEntry *rte)
+{
+	Oid			role = pgt_check_as_user(query, rte);
+
+	if (!rte->inh)
+		return "is read with FROM ONLY";
+	if (rte->relkind == RELKIND_FOREIGN_TABLE && OidIsValid(role) && role != GetUserId())
+		return psprintf("is read as role \"%s\", who owns a view",
+						GetUserNameFromId(role, false));
+	return NULL;
+}
+
+static void
+add_source(SourceWalk *walk, Query *query, RangeTblEntry *rte, int rtindex)
+{
+	DeltaProgram *program = walk->program;
+	ProgramSource *source = NULL;
+	Bitmapset  *selected = bms_copy(pgt_selected_columns(query, rte));
+	int			member = -1;
+	ListCell   *lc;
+
+	/* the reader need not have the rights that row security needs */
+	pull_varattnos((Node *) rte->securityQuals, rtindex, &selected);
+
+	foreach(lc, program->sources)
+		if (((ProgramSource *) lfirst(lc))->relid == rte->relid)
+			source = lfirst(lc);
+	if (source == NULL)
+	{
+		source = palloc0(sizeof(ProgramSource));
+		source->relid = rte->relid;
+		program->sources = lappend(program->sources, source);
+	}
+
+	while ((member = bms_next_member(selected, member)) >= 0)
+	{
+		AttrNumber	attno = member + FirstLowInvalidHeapAttributeNumber;
+
+		if (attno > 0)
+			source->columns = bms_add_member(source->columns, attno);
+		else if (attno == 0)
+		{
+			Relation	rel = relation_open(rte->relid, NoLock);
+
+			for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
+				if (!TupleDescAttr(RelationGetDescr(rel), i)->attisdropped)
+					source->columns = bms_add_member(source->columns, i + 1);
+			relation_close(rel, NoLock);
+		}
+	}
+	if (source->unpollable == NULL)
+		source->unpollable = unpollable_reason(query, rte);
+	if (rte->tablesample != NULL)
+		walk->sampled = true;
+}
+
+static bool
+source_walker(Node *node, SourceWalk *walk)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		Query	   *query = (Query *) node;
+		ListCell   *lc;
+
+		foreach(lc, query->rtable)
+		{
+			RangeTblEntry *rte = lfirst(lc);
+
+			if (OidIsValid(rte->relid))
+				walk->program->watched =
+					list_append_unique_oid(walk->program->watched, rte->relid);
+			if (rte->rtekind == RTE_RELATION && rte->relkind != RELKIND_VIEW)
+				add_source(walk, query, rte, foreach_current_index(lc) + 1);
+		}
+		return query_tree_walker(query, source_walker, walk, 0);
+	}
+	return expression_tree_walker(node, source_walker, walk);
+}
+
+static void
+mark_children(DeltaProgram *program)
+{
+	ListCell   *ls,
+			   *lt;
+
+	foreach(ls, program->sources)
+	{
+		ProgramSource *source = lfirst(ls);
+
+		foreach(lt, program->trees)
+			if (list_member_oid(lfirst(lt), source->relid) &&
+				linitial_oid(lfirst(lt)) != source->relid)
+				source->inherits = true;
+	}
+}
+
+bool
+sources_find(DeltaProgram *program, Query *query)
+{
+	SourceWalk	walk = {.program = program};
+
+	(void) source_walker((Node *) query, &walk);
+	mark_children(program);
+	return walk.sampled;
+}
+
+/* A virtual generated column has no stored value to capture. */
+static bool
+uses_virtual_column(const ProgramSource *source)
+{
+	Relation	rel = relation_open(source->relid, NoLock);
+	int			attno = -1;
+	bool		result = false;
+
+	while ((attno = bms_next_member(source->columns, attno)) >= 0)
+		if (pgt_is_virtual_column(TupleDescAttr(RelationGetDescr(rel), attno - 1)))
+			result = true;
+	relation_close(rel, NoLock);
+	return result;
+}
+
+/*
+ * A delta reads a table as its owner does, under the policies as they are after
+ * the changes; the conditions of the query select again.  Both select the same
+ * rows of any state of the table, unless a policy looks at other rows.
+ */
+static bool
+policy_walker(Node *node, const char **reason)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		ListCell   *lc;
+
+		foreach(lc, ((Query *) node)->rtable)
+		{
+			RangeTblEntry *rte = lfirst(lc);
+
+			if (checkExprHasSubLink((Node *) rte->securityQuals))
+				*reason = psprintf("row security of table \"%s\" has a subquery",
+								   get_rel_name(rte->relid));
+		}
+		return query_tree_walker((Query *) node, policy_walker, reason, 0);
+	}
+	return expression_tree_walker(node, policy_walker, reason);
+}
+
+const char *
+sources_policy_reason(Query *query)
+{
+	const char *reason = NULL;
+
+	(void) policy_walker((Node *) query, &reason);
+	return reason;
+}
+
+/* Which sources cannot be captured; returns how many can. */
+static int
+find_uncapturable(DeltaProgram *program)
+{
+	int			ncaptured = 0;
+	ListCell   *lc;
+
+	foreach(lc, program->sources)
+	{
+		ProgramSource *source = lfirst(lc);
+		const char *why = capture_unsupported_reason(source->relid);
+
+		if (why == NULL && uses_virtual_column(source))
+			why = "is read through a virtual generated column";
+		if (why == NULL && source->inherits &&
+			pg_class_aclcheck(source->relid, GetUserId(), ACL_TRIGGER) != ACLCHECK_OK)
+			why = "inherits from another one, and the owner lacks the TRIGGER privilege on it";
+		if (why != NULL)
+			source->uncapturable = psprintf("source \"%s\" %s",
+											get_rel_name(source->relid), why);
+		else
+			ncaptured++;
+	}
+	return ncaptured;
+}
+
+/*
+ * Reading a source whole at each refresh, to save computing the query, pays if
+ * there is something in the query that need not be read.
+ */
+void
+sources_find_polled(DeltaProgram *program)
+{
+	int			ncaptured = find_uncapturable(program);
+	ListCell   *lc;
+
+	foreach(lc, program->sources)
+	{
+		ProgramSource *source = lfirst(lc);
+		char		relkind = get_rel_relkind(source->relid);
+
+		if (relkind != RELKIND_FOREIGN_TABLE && relkind != RELKIND_MATVIEW)
+			continue;
+		if (ncaptured == 0)
+			source->unpollable = "no other source is captured";
+		if (source->unpollable == NULL)
+			source->polled = true;
+		else
+			source->uncapturable = psprintf("%s, and %s", source->uncapturable,
+											source->unpollable);
+	}
+}
+
+List *
+sources_polled(const DeltaProgram *program)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, program->sources)
+	{
+		ProgramSource *source = lfirst(lc);
+		PolledSource *polled;
+
+		if (!source->polled)
+			continue;
+		polled = palloc(sizeof(PolledSource));
+		polled->relid = source->relid;
+		polled->columns = source->columns;
+		result = lappend(result, polled);
+	}
+	return result;
+}
+
+const char *
+sources_uncapturable_reason(const DeltaProgram *program)
+{
+	ListCell   *lc;
+
+	foreach(lc, program->sources)
+	{
+		ProgramSource *source = lfirst(lc);
+
+		if (source->uncapturable != NULL && !source->polled)
+			return source->uncapturable;
+	}
+	return NULL;
+}
+
+/*
+ * A delta reads the tables themselves, also those behind a view, with the
+ * rights of the stream table's owner.
+ */
+static bool
+may_read(const ProgramSource *source, Oid role)
+{
+	int			attno = -1;
+
+	if (pg_class_aclcheck(source->relid, role, ACL_SELECT) == ACLCHECK_OK)
+		return true;
+	while ((attno = bms_next_member(source->columns, attno)) >= 0)
+		if (pg_attribute_aclcheck(source->relid, attno, role, ACL_SELECT) != ACLCHECK_OK)
+			return false;
+	return !bms_is_empty(source->columns);
+}
+
+const char *
+sources_unreadable_reason(const DeltaProgram *program)
+{
+	ListCell   *lc;
+
+	foreach(lc, program->sources)
+	{
+		ProgramSource *source = lfirst(lc);
+
+		if (!may_read(source, GetUserId()))
+			return psprintf("its owner may not read table \"%s\" itself",
+							get_rel_name(source->relid));
+
+		/* of a table that is read through its parent, the parent's counts */
+		if (source->inherits &&
+			check_enable_rls(source->relid, InvalidOid, true) == RLS_ENABLED)
+			return psprintf("row security of table \"%s\" does not apply to what is read through its parent",
+							get_rel_name(source->relid));
+	}
+	return NULL;
+}
+
+void
+sources_forget_polled(DeltaProgram *program)
+{
+	ListCell   *lc;
+
+	if (program_polls(program))
+		program->always_recompute = true;
+	foreach(lc, program->sources)
+		((ProgramSource *) lfirst(lc))->polled = false;
+}
+
+bool
+program_polls(const DeltaProgram *program)
+{
+	ListCell   *lc;
+
+	foreach(lc, program->sources)
+		if (((ProgramSource *) lfirst(lc))->polled)
+			return true;
+	return false;
+}
+
+Oid
+program_grown_source(const DeltaProgram *program)
+{
+	ListCell   *lc;
+
+	foreach(lc, program->trees)
+	{
+		List	   *tree = lfirst(lc);
+		Oid			relid = linitial_oid(tree);
+
+		if (has_subclass(relid) &&
+			list_difference_oid(inheritance_members(relid, NoLock), tree) != NIL)
+			return relid;
+	}
+	return InvalidOid;
+}
