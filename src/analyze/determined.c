@@ -37,6 +37,8 @@ typedef struct DeterminedWalk
 {
 	Analysis   *an;
 	List	   *queries;		/* of Query: the levels around */
+	List	   *numbered;		/* of WindowClause: whose functions tell rows
+								 * apart that look the same */
 	const char *reason;
 } DeterminedWalk;
 
@@ -116,27 +118,49 @@ expr_is_exact(DeterminedWalk *walk, Node *expr)
 
 /* ---- order ---- */
 
-/*
- * Do these expressions tell all rows of the level apart that differ at all?
- */
-static bool
-order_is_total(DeterminedWalk *walk, List *exprs)
+/* The stage that is all the level reads, or NULL. */
+static const Stage *
+only_stage(DeterminedWalk *walk)
 {
 	Query	   *query = linitial(walk->queries);
-	const Stage *stage;
+
+	return list_length(query->rtable) != 1 ? NULL :
+		stage_of_rte(walk->an, linitial(query->rtable));
+}
+
+static List *
+own_columns(List *exprs)
+{
 	List	   *columns = NIL;
-	bool		all = true;
 	ListCell   *lc;
 
-	if (list_length(query->rtable) != 1)
-		return false;
-	stage = stage_of_rte(walk->an, linitial(query->rtable));
-	if (stage == NULL)
-		return false;
 	foreach(lc, exprs)
 		if (IsA(lfirst(lc), Var) && ((Var *) lfirst(lc))->varlevelsup == 0)
 			columns = lappend_int(columns, ((Var *) lfirst(lc))->varattno);
-	if (stage->unique != NIL && list_difference_int(stage->unique, columns) == NIL)
+	return columns;
+}
+
+/* Do these expressions tell all rows of the level apart? */
+static bool
+order_is_unique(DeterminedWalk *walk, List *exprs)
+{
+	const Stage *stage = only_stage(walk);
+
+	return stage != NULL && stage->unique != NIL &&
+		list_difference_int(stage->unique, own_columns(exprs)) == NIL;
+}
+
+/* Do they tell all apart that differ at all? */
+static bool
+order_is_total(DeterminedWalk *walk, List *exprs)
+{
+	const Stage *stage = only_stage(walk);
+	List	   *columns = own_columns(exprs);
+	bool		all = true;
+
+	if (stage == NULL)
+		return false;
+	if (order_is_unique(walk, exprs))
 		return true;
 	for (int column = 1; column <= list_length(stage->columns); column++)
 		all = all && list_member_int(columns, column) &&
@@ -269,6 +293,30 @@ frame_has_peers(int options)
 		(FRAMEOPTION_START_UNBOUNDED_PRECEDING | FRAMEOPTION_END_UNBOUNDED_FOLLOWING);
 }
 
+/*
+ * Rows that look the same come in any order, but once they are sorted, in one.
+ * Another sort may bring them in another one, and then it is open which of their
+ * values in one window goes with which in the other.
+ */
+static bool
+numbers_alike(DeterminedWalk *walk, WindowClause *window)
+{
+	Query	   *query = linitial(walk->queries);
+	ListCell   *lc;
+
+	foreach(lc, walk->numbered)
+	{
+		WindowClause *other = lfirst(lc);
+
+		if (list_member_ptr(query->windowClause, other) &&
+			(!equal(other->partitionClause, window->partitionClause) ||
+			 !equal(other->orderClause, window->orderClause)))
+			return false;
+	}
+	walk->numbered = lappend(walk->numbered, window);
+	return true;
+}
+
 static void
 check_window_function(DeterminedWalk *walk, WindowFunc *func)
 {
@@ -289,6 +337,7 @@ check_window_function(DeterminedWalk *walk, WindowFunc *func)
 			function_is_determined(walk, func->winfnoid, func->args))
 			return;
 		if (order_is_total(walk, order) &&
+			(order_is_unique(walk, order) || numbers_alike(walk, window)) &&
 			(!func->winagg || function_is_determined(walk, func->winfnoid, func->args)))
 			return;
 	}

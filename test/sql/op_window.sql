@@ -120,3 +120,19 @@ COMMIT;
 SELECT * FROM all_fresh('op_window');
 SELECT g, id, v FROM best ORDER BY g;
 SELECT g, v, r FROM ranks_keyless ORDER BY g, v, r;
+
+-- rows that look the same, numbered in two orders: it is open which numbers come
+-- together, so they would not come out again
+CREATE TABLE twice (a text, g int, k int);
+INSERT INTO twice VALUES (NULL, 2, NULL), ('a', 2, 1), ('a', 2, 1);
+SELECT made('numbered_twice', 'SELECT row_number() OVER (PARTITION BY a ORDER BY g, k) AS c1,
+	row_number() OVER (PARTITION BY a ORDER BY g DESC, k) AS c2 FROM twice');
+SELECT made('numbered_in_one', 'SELECT a, g, k, row_number() OVER (PARTITION BY a ORDER BY g, k) AS c1,
+	sum(g) OVER (PARTITION BY a ORDER BY g, k ROWS 1 PRECEDING) AS c2, rank() OVER (PARTITION BY a ORDER BY k) AS c3 FROM twice');
+SELECT made('numbered_by_key', 'SELECT id, row_number() OVER (PARTITION BY g ORDER BY v, id) AS c1,
+	row_number() OVER (PARTITION BY g ORDER BY id DESC) AS c2 FROM t');
+INSERT INTO twice VALUES ('a', 0, 1), ('a', 0, 1);
+UPDATE twice SET g = g + 1 WHERE a = 'a';
+UPDATE t SET v = v + 1 WHERE g = 1;
+SELECT * FROM fresh('numbered_in_one');
+SELECT * FROM fresh('numbered_by_key');
