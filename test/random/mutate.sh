@@ -12,7 +12,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
 config=${PG_CONFIG:-pg_config}
-if [ $# = 0 ]; then steps=2000 seeds="7 8"; else steps=6000 seeds="7 8 9 10"; fi
+if [ $# = 0 ]; then steps=2500 seeds="1 7"; else steps=6000 seeds="7 8 9 10"; fi
 steps=${MUTATION_STEPS:-$steps}
 seeds=${MUTATION_SEEDS:-$seeds}
 python=python3
