@@ -482,7 +482,7 @@ recursion_clock_reason(const Stage *stage, bool *used)
 	(void) branches_clock_reason(stage->branches, &here);
 	(void) branches_clock_reason(stage->step, &here);
 	*used = *used || here;
-	return here ? psprintf("now() is used in its %s", stage->what) : NULL;
+	return here ? psprintf("it uses now() in its %s", stage->what) : NULL;
 }
 
 static const char *
@@ -496,9 +496,9 @@ stage_clock_reason(const Stage *stage, bool *used)
 		return NULL;
 	*used = true;
 	if (stage->rule == STAGE_PARTITION && stage->nkeys == 0)
-		return psprintf("now() is used in its %s, whose result is computed as a whole",
+		return psprintf("it uses now() in its %s, whose result is computed as a whole",
 						stage->what);
-	return psprintf("now() is used in its %s, otherwise than to compare it with a value of a row",
+	return psprintf("it uses now() in its %s, otherwise than to compare it with a value of a row",
 					stage->what);
 }
 

@@ -259,4 +259,13 @@ SELECT DISTINCT step, sql LIKE '%$1%' AS takes_the_last_instant FROM pgtrickle.e
 
 -- How old is what it shows?
 SELECT staleness > '0' AND staleness < '1 h' AS of_the_last_look FROM pgtrickle.pgt_status() WHERE name = 'op_time.gt';
+DO $$
+DECLARE
+	st regclass;
+BEGIN
+	FOR st IN SELECT pgt_relid FROM pgtrickle.pgt_stream_tables WHERE pgt_schema = 'op_time' ORDER BY pgt_id DESC
+	LOOP
+		PERFORM pgtrickle.drop_stream_table(st::text);
+	END LOOP;
+END $$;
 DROP SCHEMA op_time CASCADE;
