@@ -267,18 +267,26 @@ append_telescope(const TermContext *term, const int *changed, int nchanged,
 	}
 }
 
-void
-branch_term_sql(const Branch *branch, const char *const *deltas, int sign,
-				StringInfo out)
+static TermContext
+term_over(const Branch *branch, const char *const *deltas)
 {
-	int			nfactors = list_length(branch->factors);
-	FactorState *states = palloc0(sizeof(FactorState) * (nfactors + 1));
 	TermContext term = {
 		.branch = branch,
 		.expressions = sqlgen_branch_context(branch, 0),
 		.equalities = branch_equalities(branch),
 		.deltas = deltas
 	};
+
+	return term;
+}
+
+void
+branch_term_sql(const Branch *branch, const char *const *deltas, int sign,
+				StringInfo out)
+{
+	int			nfactors = list_length(branch->factors);
+	FactorState *states = palloc0(sizeof(FactorState) * (nfactors + 1));
+	TermContext term = term_over(branch, deltas);
 
 	for (int i = 0; i < nfactors; i++)
 		if (deltas[i] != NULL)
@@ -291,12 +299,6 @@ term_context(const DeltaProgram *program, const Branch *branch, SourceMask chang
 {
 	int			nfactors = list_length(branch->factors);
 	const char **deltas = palloc0(sizeof(char *) * (nfactors + 1));
-	TermContext term = {
-		.branch = branch,
-		.expressions = sqlgen_branch_context(branch, 0),
-		.equalities = branch_equalities(branch),
-		.deltas = deltas
-	};
 
 	for (int i = 0; i < nfactors; i++)
 	{
@@ -305,7 +307,7 @@ term_context(const DeltaProgram *program, const Branch *branch, SourceMask chang
 		if (input >= 0 && (changed & INPUT_BIT(input)))
 			deltas[i] = psprintf(SQLGEN_DELTA_NAME, input + 1);
 	}
-	return term;
+	return term_over(branch, deltas);
 }
 
 /* All other factors are as they are now; see op_clock.c. */

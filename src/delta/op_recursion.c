@@ -138,23 +138,6 @@ recursion_statement(const Recursion *r, PlanKind kind, SourceMask changed, int64
 
 /* ---- rows ---- */
 
-/* A row of a statement: c1, c2, ..., w */
-static void
-add_result(TupleTableSlot *slot, void *arg)
-{
-	Consolidation *c = arg;
-	int			ncolumns = slot->tts_tupleDescriptor->natts - 1;
-	int32		w;
-
-	slot_getallattrs(slot);
-	w = DatumGetInt32(slot->tts_values[ncolumns]);
-	if (w == 0)
-		return;
-	memcpy(consolidate_values(c) + 1, slot->tts_values, sizeof(Datum) * ncolumns);
-	memcpy(consolidate_isnull(c) + 1, slot->tts_isnull, sizeof(bool) * ncolumns);
-	consolidate_add(c, w);
-}
-
 /* A row of a store: w, c1, c2, ... */
 static void
 add_stored_row(Consolidation *c, TupleTableSlot *slot)
@@ -247,7 +230,7 @@ add_step(Recursion *r, const ChangeWindow *last, Consolidation *c)
 												INPUT_BIT(input), last->nrows);
 
 	program_register(name, r->desc, last->rows, last->nrows, NULL);
-	program_execute(program, &statement, add_result, c);
+	program_execute(program, &statement, receive_weighted, c);
 	program_unregister(name);
 }
 
@@ -304,7 +287,7 @@ recursion_run_delta(DeltaRun *run, const Stage *stage, SourceMask changed,
 													run_rows(run, changed));
 
 		consolidate_hold(all);
-		program_execute(program, &statement, add_result, all);
+		program_execute(program, &statement, receive_weighted, all);
 	}
 	else
 	{
