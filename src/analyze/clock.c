@@ -45,6 +45,7 @@
 #include "commands/defrem.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteManip.h"
 #include "utils/fmgroids.h"
@@ -280,6 +281,16 @@ bound_strategy(Oid opno, ClockBound *bound)
 	return strategy;
 }
 
+/* What CASE compares with its arms has no meaning anywhere else. */
+static bool
+case_test_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, CaseTestExpr) ||
+		expression_tree_walker(node, case_test_walker, context);
+}
+
 /* Fill the bound that a comparison is; false if it is none. */
 static bool
 find_bound(Node *node, ClockBound *bound)
@@ -287,7 +298,8 @@ find_bound(Node *node, ClockBound *bound)
 	OpExpr	   *op = (OpExpr *) node;
 	Oid			opno;
 
-	if (!IsA(node, OpExpr) || list_length(op->args) != 2)
+	if (!IsA(node, OpExpr) || list_length(op->args) != 2 ||
+		case_test_walker(node, NULL))
 		return false;
 	opno = op->opno;
 	bound->expr = linitial(op->args);
@@ -306,25 +318,30 @@ find_bound(Node *node, ClockBound *bound)
 	return bound->strategy != 0;
 }
 
+/* Of any row, also one that the condition at hand is kept from. */
 bool
 is_clock_bound(Node *node)
 {
 	ClockBound	bound;
 
-	return find_bound(node, &bound);
+	return find_bound(node, &bound) && !contain_leaked_vars((Node *) bound.expr);
 }
 
 /* ---- what a branch uses ---- */
 
-/* A function of constants and the clock that can be told from another value? */
+/*
+ * A function of constants and the clock of which equal values are the same?  A
+ * month equals thirty days, yet what is computed of them does not.
+ */
 static bool
 is_clock_value(Node *node)
 {
 	if (IsA(node, List) || IsA(node, RangeTblFunction) || IsA(node, TableFunc) ||
 		contain_var_clause(node) || expression_returns_set(node) ||
-		exprType(node) == VOIDOID)
+		exprType(node) == VOIDOID || case_test_walker(node, NULL))
 		return false;
-	return OidIsValid(lookup_type_cache(exprType(node), TYPECACHE_EQ_OPR)->eq_opr);
+	return OidIsValid(lookup_type_cache(exprType(node), TYPECACHE_EQ_OPR)->eq_opr) &&
+		equality_is_image(exprType(node), exprCollation(node));
 }
 
 static void
@@ -347,39 +364,55 @@ add_bound(BranchClock *clock, const ClockBound *bound)
 	clock->bounds = lappend(clock->bounds, copy);
 }
 
-static bool
-use_walker(Node *node, BranchClock *clock)
+typedef struct UseWalk
 {
+	BranchClock *clock;
+	bool		guarded;		/* not asked of every row */
+} UseWalk;
+
+/* The range of a bound is asked of rows that a CASE around it may keep it from. */
+static bool
+use_walker(Node *node, UseWalk *walk)
+{
+	BranchClock *clock = walk->clock;
+	UseWalk		below = *walk;
 	ClockBound	bound;
 
 	if (node == NULL || !uses_clock(node))
 		return false;
-	if (find_bound(node, &bound))
+	if (find_bound(node, &bound) &&
+		!(walk->guarded && contain_leaked_vars((Node *) bound.expr)))
+	{
 		add_bound(clock, &bound);
-	else if (is_clock_value(node))
+		return false;
+	}
+	if (is_clock_value(node))
+	{
 		clock->values = list_append_unique(clock->values, node);
-	else
-		return expression_tree_walker(node, use_walker, clock);
-	return false;
+		return false;
+	}
+	below.guarded |= IsA(node, CaseExpr) || IsA(node, CoalesceExpr) || IsA(node, BoolExpr);
+	return expression_tree_walker(node, use_walker, &below);
 }
 
 BranchClock *
 branch_clock(const Branch *branch)
 {
 	BranchClock *clock = palloc0(sizeof(BranchClock));
+	UseWalk		walk = {.clock = clock};
 	ListCell   *lc;
 
-	(void) use_walker((Node *) branch->quals, clock);
-	(void) use_walker((Node *) branch->targets, clock);
+	(void) use_walker((Node *) branch->quals, &walk);
+	(void) use_walker((Node *) branch->targets, &walk);
 	foreach(lc, branch->factors)
 	{
 		RangeTblEntry *function = ((Factor *) lfirst(lc))->function;
 
 		if (function == NULL)
 			continue;
-		(void) use_walker((Node *) function->functions, clock);
-		(void) use_walker((Node *) function->values_lists, clock);
-		(void) use_walker((Node *) function->tablefunc, clock);
+		(void) use_walker((Node *) function->functions, &walk);
+		(void) use_walker((Node *) function->values_lists, &walk);
+		(void) use_walker((Node *) function->tablefunc, &walk);
 	}
 	return clock;
 }

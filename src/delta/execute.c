@@ -100,7 +100,8 @@ check_layout(const DeltaProgram *program, Relation st)
 
 /*
  * Does some branch have two factors that the mask says may have changed?  The
- * clock is one.
+ * clock counts for two: the ranges of its bounds are asked of rows that other
+ * conditions of the branch may drop.
  */
 static bool
 branches_have_phantoms(const DeltaProgram *program, List *branches,
@@ -114,7 +115,7 @@ branches_have_phantoms(const DeltaProgram *program, List *branches,
 		int			nchanged = 0;
 
 		if ((changed & CLOCK_BIT) && ((Branch *) lfirst(lb))->uses_clock)
-			nchanged++;
+			nchanged += 2;
 		foreach(lf, ((Branch *) lfirst(lb))->factors)
 		{
 			int			input = factor_input(program, lfirst(lf));

@@ -36,7 +36,7 @@ order_direction(const SortGroupClause *clause, Oid type, bool *descending)
 	return *descending || clause->sortop == cache->lt_opr;
 }
 
-/* Columns of an index that gives the first rows; NULL if there is none. */
+/* Columns of an index that gives the first rows, or nearly; NULL if there is none. */
 static char *
 order_columns(const Stage *stage)
 {
@@ -52,13 +52,15 @@ order_columns(const Stage *stage)
 		OutputColumn *column = list_nth(stage->columns, clause->tleSortGroupRef - 1);
 		bool		descending;
 
-		if (!order_direction(clause, column->type, &descending))
-			return NULL;
+		/* what ties in the columns before is sorted, or all of it */
+		if (!order_direction(clause, column->type, &descending) ||
+			!type_fits_index(column->type, column->typmod))
+			break;
 		appendStringInfo(&sql, "%s%s%s NULLS %s", sql.len > 0 ? ", " : "",
 						 quote_identifier(column->name), descending ? " DESC" : "",
 						 clause->nulls_first ? "FIRST" : "LAST");
 	}
-	return sql.data;
+	return sql.len > 0 ? sql.data : NULL;
 }
 
 /* Add the columns by which a branch of the step joins the working stage. */

@@ -144,3 +144,12 @@ SELECT id, v FROM of_subquery ORDER BY v DESC, id;
 DELETE FROM g WHERE id > 3;
 SELECT * FROM fresh('of_subquery');
 SELECT * FROM fresh('of_outer_join');
+
+-- a text too long for an index does not stop what is ordered by it
+CREATE TABLE wide (id int PRIMARY KEY, s text);
+INSERT INTO wide SELECT i, 'short ' || i FROM generate_series(1, 9) i;
+SELECT made('by_text', 'SELECT s, count(*) AS c FROM wide GROUP BY s ORDER BY s LIMIT 3');
+SELECT made('by_text_join', 'SELECT w.s, w.id, v.id AS vid FROM wide w LEFT JOIN wide v ON v.id = w.id + 8 ORDER BY w.s, w.id, v.id LIMIT 3');
+INSERT INTO wide SELECT 10, string_agg(md5(i::text), '') FROM generate_series(1, 600) i;
+SELECT * FROM fresh('by_text');
+SELECT * FROM fresh('by_text_join');

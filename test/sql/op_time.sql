@@ -257,6 +257,24 @@ SELECT count(*) FROM pgtrickle.validate_query('SELECT id FROM big WHERE ts > now
 SELECT substring(pgtrickle.explain_stream_table('gt') FROM 'Clock: [^\n]*');
 SELECT DISTINCT step, sql LIKE '%$1%' AS takes_the_last_instant FROM pgtrickle.explain_delta('grouped') ORDER BY step;
 
+-- Values that are equal, and not the same: a month is thirty days until it is added.
+CREATE TABLE kin (id int PRIMARY KEY, d date, w int, ts timestamptz);
+INSERT INTO kin VALUES (1, current_date, 1, now()), (2, NULL, 0, now()), (3, '2000-01-01', 2, 'infinity');
+SELECT made('month', $$SELECT id, timestamp '2026-02-01' + id * CASE WHEN extract(epoch FROM date_trunc('second', now()))::bigint % 2 = 0
+	THEN interval '1 mon' ELSE interval '30 days' END AS f FROM kin$$);
+-- CASE with an operand
+SELECT made('operand', $$SELECT id, CASE d WHEN current_date THEN 'today' WHEN current_date - 1 THEN 'yesterday' ELSE 'other' END AS x FROM kin$$);
+SELECT pg_sleep(1);
+SELECT exact FROM fresh('month');
+SELECT exact FROM fresh('operand');
+UPDATE kin SET d = current_date - 1 WHERE id = 2;
+SELECT * FROM fresh('operand');
+-- What CASE guards is not asked of other rows.
+SELECT verdict($$SELECT id, CASE WHEN w <> 0 THEN ts + interval '1 s' / w > now() END AS f FROM kin$$);
+SELECT made('over_join', $$SELECT a.id, b.w, CASE WHEN b.w <> 0 THEN b.ts > now() END AS f FROM kin a LEFT JOIN kin b ON b.id = a.id + 1$$);
+UPDATE kin SET w = 0;
+SELECT exact FROM fresh('over_join');
+
 -- How old is what it shows?
 SELECT staleness > '0' AND staleness < '1 h' AS of_the_last_look FROM pgtrickle.pgt_status() WHERE name = 'op_time.gt';
 DO $$
