@@ -318,13 +318,22 @@ find_bound(Node *node, ClockBound *bound)
 	return bound->strategy != 0;
 }
 
+/* Can it be computed of any row? */
+static bool
+never_fails(Node *expr)
+{
+	if (IsA(expr, CoalesceExpr))
+		expr = (Node *) ((CoalesceExpr *) expr)->args;
+	return !contain_leaked_vars(expr);
+}
+
 /* Of any row, also one that the condition at hand is kept from. */
 bool
 is_clock_bound(Node *node)
 {
 	ClockBound	bound;
 
-	return find_bound(node, &bound) && !contain_leaked_vars((Node *) bound.expr);
+	return find_bound(node, &bound) && never_fails(bound.expr);
 }
 
 /* ---- what a branch uses ---- */
@@ -370,7 +379,7 @@ typedef struct UseWalk
 	bool		guarded;		/* not asked of every row */
 } UseWalk;
 
-/* The range of a bound is asked of rows that a CASE around it may keep it from. */
+/* The range of a bound is asked of rows that a CASE or OR may keep it from. */
 static bool
 use_walker(Node *node, UseWalk *walk)
 {
@@ -380,8 +389,7 @@ use_walker(Node *node, UseWalk *walk)
 
 	if (node == NULL || !uses_clock(node))
 		return false;
-	if (find_bound(node, &bound) &&
-		!(walk->guarded && contain_leaked_vars((Node *) bound.expr)))
+	if (find_bound(node, &bound) && (!walk->guarded || never_fails(bound.expr)))
 	{
 		add_bound(clock, &bound);
 		return false;
@@ -391,7 +399,7 @@ use_walker(Node *node, UseWalk *walk)
 		clock->values = list_append_unique(clock->values, node);
 		return false;
 	}
-	below.guarded |= IsA(node, CaseExpr) || IsA(node, CoalesceExpr) || IsA(node, BoolExpr);
+	below.guarded |= IsA(node, CaseExpr) || IsA(node, CoalesceExpr) || is_orclause(node);
 	return expression_tree_walker(node, use_walker, &below);
 }
 
