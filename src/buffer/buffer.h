@@ -52,10 +52,14 @@ typedef struct ChangeWindow
 								 * changes of it may be missing; rows is NULL */
 } ChangeWindow;
 
-/* Rows of a window that do not satisfy qual can be left out. */
+/*
+ * Rows of a window that do not satisfy both conditions can be left out.  Each is
+ * asked of the scan's tuple of econtext, and NULL if there is none.
+ */
 typedef struct WindowFilter
 {
-	ExprState  *qual;			/* on the slot, as the scan's tuple of econtext */
+	ExprState  *any;			/* can be asked of any change */
+	ExprState  *netted;			/* only of what is left after netting */
 	ExprContext *econtext;
 	TupleTableSlot *slot;		/* virtual, of the window's descriptor */
 } WindowFilter;

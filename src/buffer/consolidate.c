@@ -17,12 +17,17 @@
  * Where that is not good enough, one side of a difference is held in memory
  * and the other one passes by it.
  *
+ * A condition on the rows commutes with the sum, so rows that do not satisfy it
+ * can go at either end.  One that can fail must go at this end: a row that came
+ * and went was never there to be asked.  It is asked of what leaves the table
+ * only; whoever reads the rows asks it again.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "common/hashfn.h"
-#include "executor/tuptable.h"
+#include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
@@ -54,6 +59,8 @@ struct Consolidation
 	struct net_hash *table;		/* NULL until the first negative row */
 	MemoryContext table_context;
 	Size		memory_limit;
+	ExprState  *qual;			/* of rows that leave the table, or NULL */
+	ExprContext *econtext;
 };
 
 static bool row_equals(Consolidation *c, MinimalTuple stored);
@@ -131,6 +138,13 @@ consolidate_begin(TupleDesc desc, bool unit_weights)
 	return c;
 }
 
+void
+consolidate_filter(Consolidation *c, ExprState *qual, ExprContext *econtext)
+{
+	c->qual = qual;
+	c->econtext = econtext;
+}
+
 Datum *
 consolidate_values(Consolidation *c)
 {
@@ -143,24 +157,62 @@ consolidate_isnull(Consolidation *c)
 	return c->isnull;
 }
 
-/* Write a row; values[0] and isnull[0] are ours. */
-static void
-emit(Consolidation *c, Datum *values, bool *isnull, int64 w)
+/* The next part of a weight that is written as one row. */
+static int32
+weight_part(Consolidation *c, int64 w)
 {
 	int64		most = c->unit_weights ? 1 : PG_INT32_MAX;
 
-	isnull[0] = false;
+	c->nrows++;
 	if (w < 0)
 		c->has_negative = true;
+	return (int32) (w > 0 ? Min(w, most) : Max(w, -most));
+}
+
+/* Write the row at hand. */
+static void
+emit(Consolidation *c, int64 w)
+{
+	c->isnull[0] = false;
 	while (w != 0)
 	{
-		int64		part = w > 0 ? Min(w, most) : Max(w, -most);
+		int32		part = weight_part(c, w);
 
-		values[0] = Int32GetDatum((int32) part);
-		tuplestore_putvalues(c->store, c->desc, values, isnull);
-		c->nrows++;
+		c->values[0] = Int32GetDatum(part);
+		tuplestore_putvalues(c->store, c->desc, c->values, c->isnull);
 		w -= part;
 	}
+}
+
+/* Write the row of an entry, which lies in the slot. */
+static void
+emit_entry(Consolidation *c, const NetEntry *entry)
+{
+	int64		w = entry->w;
+
+	while (w != 0)
+	{
+		int32		part = weight_part(c, w);
+
+		/* w comes first and is never null, hence lies at a fixed place. */
+		memcpy((char *) entry->tuple + entry->tuple->t_hoff - MINIMAL_TUPLE_OFFSET,
+			   &part, sizeof(part));
+		tuplestore_puttupleslot(c->store, c->slot);
+		w -= part;
+	}
+}
+
+static bool
+entry_passes(Consolidation *c)
+{
+	bool		result;
+
+	if (c->qual == NULL)
+		return true;
+	c->econtext->ecxt_scantuple = c->slot;
+	result = ExecQual(c->qual, c->econtext);
+	ResetExprContext(c->econtext);
+	return result;
 }
 
 static void
@@ -185,8 +237,8 @@ table_flush(Consolidation *c)
 		if (entry->w == 0)
 			continue;
 		ExecStoreMinimalTuple(entry->tuple, c->slot, false);
-		slot_getallattrs(c->slot);
-		emit(c, c->slot->tts_values, c->slot->tts_isnull, entry->w);
+		if (entry_passes(c))
+			emit_entry(c, entry);
 	}
 	ExecClearTuple(c->slot);
 	MemoryContextReset(c->table_context);
@@ -285,7 +337,7 @@ table_meet(Consolidation *c, int w)
 	if (entry != NULL && entry->w < 0)
 		entry->w += w;
 	else
-		emit(c, c->values, c->isnull, w);
+		emit(c, w);
 }
 
 void
@@ -301,14 +353,14 @@ consolidate_add(Consolidation *c, int w)
 	if (c->table)
 		table_add(c, w);
 	else
-		emit(c, c->values, c->isnull, w);
+		emit(c, w);
 }
 
 void
 consolidate_pass(Consolidation *c, int w)
 {
 	Assert(c->slot == NULL);
-	emit(c, c->values, c->isnull, w);
+	emit(c, w);
 }
 
 static void

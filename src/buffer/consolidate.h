@@ -10,6 +10,7 @@
 
 #include "pgt.h"
 #include "access/tupdesc.h"
+#include "nodes/execnodes.h"
 
 #include "buffer/buffer.h"
 
@@ -17,6 +18,14 @@ typedef struct Consolidation Consolidation;
 
 /* desc: (w int4, column, ...).  State lives in CurrentMemoryContext. */
 extern Consolidation *consolidate_begin(TupleDesc desc, bool unit_weights);
+
+/*
+ * Leave out, of the rows that were netted, those that do not satisfy qual, which
+ * is asked of any slot of desc as the scan's tuple of econtext.  Rows that need
+ * no netting are not asked.
+ */
+extern void consolidate_filter(Consolidation *c, ExprState *qual,
+							   ExprContext *econtext);
 
 /*
  * Where the caller puts the columns of the next row, from the second entry on;

@@ -223,6 +223,8 @@ read_begin(WindowRead *read, Relation buffer, TupleDesc desc,
 											 &TTSOpsBufferHeapTuple);
 	read->waiting_w = 0;
 	read->npassed = 0;
+	if (filter != NULL && filter->netted != NULL)
+		consolidate_filter(read->c, filter->netted, filter->econtext);
 }
 
 static void
@@ -243,7 +245,8 @@ row_passes(WindowFilter *filter, const Datum *values, const bool *isnull)
 	memcpy(filter->slot->tts_values, values, sizeof(Datum) * natts);
 	memcpy(filter->slot->tts_isnull, isnull, sizeof(bool) * natts);
 	ExecStoreVirtualTuple(filter->slot);
-	result = ExecQual(filter->qual, filter->econtext);
+	filter->econtext->ecxt_scantuple = filter->slot;
+	result = ExecQual(filter->any, filter->econtext);
 	ResetExprContext(filter->econtext);
 	return result;
 }
@@ -259,7 +262,8 @@ write_row(WindowRead *read, TupleTableSlot *slot, int w)
 		values[i] = slot->tts_values[read->map[i] - 1];
 		isnull[i] = slot->tts_isnull[read->map[i] - 1];
 	}
-	if (read->filter != NULL && !row_passes(read->filter, values, isnull))
+	if (read->filter != NULL && read->filter->any != NULL &&
+		!row_passes(read->filter, values, isnull))
 		return;
 	read->npassed++;
 	if (read->passing)

@@ -9,8 +9,10 @@
  *
  * Before it is netted, a window has rows that came and went again, which the
  * query never sees and may fail on.  So only conditions are taken that cannot
- * fail, which is what a leakproof function promises.  Nor are those on the
- * clock, which are asked at two instants.
+ * fail, which is what a leakproof function promises.  Those that can are taken
+ * after that, where the query asks them of every row of the table: where it
+ * reads nothing else.  None are taken that ask for the clock, which are asked at
+ * two instants.
  *
  *-------------------------------------------------------------------------
  */
@@ -63,22 +65,39 @@ window_is_filtered(const DeltaProgram *program, Oid relid, Node *qual)
 	return source->nreferences == 1 && !uses_clock(qual) && !contain_leaked_vars(qual);
 }
 
-/* What a branch asks of a factor's rows and can be asked of any row, or NULL. */
+/* Can it be asked of a row that is not, or of any that is? */
+typedef bool (*QualTest) (Node *qual, const Branch *branch);
+
+static bool
+holds_for_any(Node *qual, const Branch *branch)
+{
+	return !uses_clock(qual) && !contain_leaked_vars(qual);
+}
+
+static bool
+holds_for_netted(Node *qual, const Branch *branch)
+{
+	return list_length(branch->factors) == 1 && !uses_clock(qual) &&
+		!contain_subplans(qual) && !contain_mutable_functions(qual);
+}
+
+/* What a branch asks of a factor's rows and passes the test, or NULL. */
 static Node *
-factor_condition(const Branch *branch, int factor)
+factor_condition(const Branch *branch, int factor, QualTest test)
 {
 	List	   *quals = NIL;
 	ListCell   *lc;
 
 	foreach(lc, factor_quals(branch, factor))
-		if (!uses_clock(lfirst(lc)) && !contain_leaked_vars(lfirst(lc)))
+		if (test(lfirst(lc), branch))
 			quals = lappend(quals, lfirst(lc));
 	return quals == NIL ? NULL : (Node *) make_ands_explicit(quals);
 }
 
 /* Add the conditions of the references in some branches; false if one has none. */
 static bool
-add_conditions(List *branches, Oid relid, const WindowVars *vars, List **conditions)
+add_conditions(List *branches, Oid relid, const WindowVars *vars, QualTest test,
+			   List **conditions)
 {
 	ListCell   *lb,
 			   *lf;
@@ -90,7 +109,7 @@ add_conditions(List *branches, Oid relid, const WindowVars *vars, List **conditi
 
 			if (((Factor *) lfirst(lf))->relid != relid)
 				continue;
-			condition = factor_condition(lfirst(lb), foreach_current_index(lf) + 1);
+			condition = factor_condition(lfirst(lb), foreach_current_index(lf) + 1, test);
 			if (condition == NULL)
 				return false;
 			*conditions = lappend(*conditions,
@@ -101,18 +120,18 @@ add_conditions(List *branches, Oid relid, const WindowVars *vars, List **conditi
 
 static bool
 add_tree_conditions(const QueryTree *tree, Oid relid, const WindowVars *vars,
-					List **conditions)
+					QualTest test, List **conditions)
 {
 	ListCell   *lc;
 
-	if (!add_conditions(tree->branches, relid, vars, conditions))
+	if (!add_conditions(tree->branches, relid, vars, test, conditions))
 		return false;
 	foreach(lc, tree->stages)
 	{
 		const Stage *stage = lfirst(lc);
 
-		if (!add_conditions(stage->branches, relid, vars, conditions) ||
-			!add_conditions(stage->step, relid, vars, conditions))
+		if (!add_conditions(stage->branches, relid, vars, test, conditions) ||
+			!add_conditions(stage->step, relid, vars, test, conditions))
 			return false;
 	}
 	return true;
@@ -120,7 +139,7 @@ add_tree_conditions(const QueryTree *tree, Oid relid, const WindowVars *vars,
 
 /* NULL: every row matters. */
 static Node *
-source_condition(const DeltaProgram *program, int i)
+source_condition(const DeltaProgram *program, int i, QualTest test)
 {
 	Oid			relid = program_source(program, i)->relid;
 	WindowVars	vars = {
@@ -130,24 +149,34 @@ source_condition(const DeltaProgram *program, int i)
 	List	   *conditions = NIL;
 	ListCell   *lc;
 
-	if (!add_tree_conditions(program->tree, relid, &vars, &conditions))
+	if (!add_tree_conditions(program->tree, relid, &vars, test, &conditions))
 		return NULL;
 	foreach(lc, program->stored)
-		if (!add_tree_conditions(((Stage *) lfirst(lc))->tree, relid, &vars, &conditions))
+		if (!add_tree_conditions(((Stage *) lfirst(lc))->tree, relid, &vars, test, &conditions))
 			return NULL;
 	return conditions == NIL ? NULL : (Node *) make_orclause(conditions);
 }
 
-static WindowFilter *
-make_filter(TupleDesc desc, Node *condition)
+static ExprState *
+make_qual(Node *condition)
 {
-	WindowFilter *filter = palloc0(sizeof(WindowFilter));
+	if (condition == NULL)
+		return NULL;
+	return ExecInitQual(make_ands_implicit(expression_planner((Expr *) condition)), NULL);
+}
 
+static WindowFilter *
+make_filter(TupleDesc desc, Node *any, Node *netted)
+{
+	WindowFilter *filter;
+
+	if (any == NULL && netted == NULL)
+		return NULL;
+	filter = palloc0(sizeof(WindowFilter));
 	filter->slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 	filter->econtext = CreateStandaloneExprContext();
-	filter->econtext->ecxt_scantuple = filter->slot;
-	filter->qual = ExecInitQual(make_ands_implicit(expression_planner((Expr *) condition)),
-								NULL);
+	filter->any = make_qual(any);
+	filter->netted = make_qual(netted);
 	return filter;
 }
 
@@ -160,12 +189,9 @@ make_filters(DeltaProgram *program)
 
 	program->filters = palloc0(sizeof(WindowFilter *) * (nsources + 1));
 	for (int i = 0; i < nsources; i++)
-	{
-		Node	   *condition = source_condition(program, i);
-
-		if (condition != NULL)
-			program->filters[i] = make_filter(program->window_desc[i], condition);
-	}
+		program->filters[i] = make_filter(program->window_desc[i],
+										  source_condition(program, i, holds_for_any),
+										  source_condition(program, i, holds_for_netted));
 	MemoryContextSwitchTo(old);
 }
 
