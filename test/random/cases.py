@@ -37,11 +37,15 @@ def reads_any(text, names):
 
 
 class CaseMaker:
-    def __init__(self, key, steps, citext, core=0.5, need=(), polled=0.15, heirs=0.1):
+    def __init__(self, key, steps, citext, core=0.5, need=(), polled=0.15, heirs=0.1,
+                 net_first=0.1):
         self.rnd = random.Random(key)
         # what has to do with polled sources, so that the other cases stay as they are
         self.polled_rnd = random.Random(key + '/polled')
         self.polled = polled      # share of the cases that have any
+        # likewise; the share of the cases that net their joins first
+        self.net_first_rnd = random.Random(key + '/net first')
+        self.net_first = net_first
         self.steps = steps
         self.citext = citext
         self.need = need
@@ -99,7 +103,17 @@ class CaseMaker:
         case.truncates = rnd.random() < 0.3
         case.redefines = rnd.random() < 0.15
         self.make_ops(case, tables)
+        self.add_net_first(case)
         return case
+
+    def add_net_first(self, case):
+        """From some point on, refresh as after a data error on rows that never were."""
+        rnd = self.net_first_rnd
+        if rnd.random() < self.net_first:
+            case.ops.insert(rnd.randint(0, len(case.ops) // 2), {
+                't': 'sql', 's': 0,
+                'q': 'UPDATE pgtrickle.pgt_stream_tables SET frontier = frontier || '
+                '\'{"net_first": true}\''})
 
     def make_polled(self, case, tables):
         """The tables as queries see them: some are materialized views of them."""

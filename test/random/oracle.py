@@ -47,6 +47,8 @@ def main():
                     help='share of the cases that read materialized views')
     ap.add_argument('--heirs', type=float, default=0.1,
                     help='share of the tables that others inherit from')
+    ap.add_argument('--net-first', type=float, default=0.1,
+                    help='share of the cases whose joins are netted first')
     ap.add_argument('--enable', default='', metavar='A,B',
                     help='constructs that must have a rule, in addition to those that '
                     'queries.py enables; all for every one')
@@ -74,7 +76,8 @@ def main():
         if args.minutes and time.time() - start > args.minutes * 60:
             break
         case = CaseMaker('%s/%d' % (seed, no), args.case_steps, runner.citext,
-                         args.core, words(args.need), args.polled, args.heirs).make()
+                         args.core, words(args.need), args.polled, args.heirs,
+                         args.net_first).make()
         try:
             runner.run(case)
         except Failure as f:
@@ -142,8 +145,8 @@ def table(constructs):
 
 def report(runner, args, seed, no, case, failure, n):
     again = ['--seed', seed, '--case', str(no), '--case-steps', str(args.case_steps)]
-    for name in ('core', 'polled', 'enable', 'disable', 'need'):
-        again += ['--' + name, "'%s'" % getattr(args, name)] if getattr(args, name) != '' else []
+    for name in ('core', 'polled', 'heirs', 'net_first', 'enable', 'disable', 'need'):
+        again += ['--' + name.replace('_', '-'), "'%s'" % getattr(args, name)] if getattr(args, name) != '' else []
     head = ['random oracle: run.sh ' + ' '.join(again)]
     print('FAILURE seed %s case %d: %s: %s' % (seed, no, failure.kind, failure), flush=True)
     if failure.st:
