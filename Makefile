@@ -4,8 +4,10 @@ EXTENSION = pg_trickle
 EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" pg_trickle.control)
 MODULE_big = pg_trickle
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
-DATA_built = sql/pg_trickle--$(EXTVERSION).sql
-SQL_PARTS = $(wildcard sql/[0-9]*.sql)
+SQL_PARTS = $(sort $(wildcard sql/[0-9]*.sql))
+SQL_PARTS_0_31_0 = sql/00_tables.sql sql/10_api.sql sql/20_monitor.sql
+DATA_built = sql/pg_trickle--$(EXTVERSION).sql sql/pg_trickle--0.31.0.sql \
+	sql/pg_trickle--0.31.0--0.32.0.sql sql/pg_trickle--0.32.0--0.31.0.sql
 
 PG_CPPFLAGS = -I$(CURDIR)/src
 PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare \
@@ -23,8 +25,27 @@ endif
 
 -include $(OBJS:.o=.d)
 
-$(DATA_built): $(SQL_PARTS) Makefile
-	(printf '%s\n' '\echo Use "CREATE EXTENSION pg_trickle" to load this file. \quit'; cat $(SQL_PARTS)) > $@
+# See sql/README.md.  An update replays the parts but the tables; lines that end
+# in "-- since 0.32.0" are no part of 0.31.0.
+SQL_HEADER = printf '%s\n' '\echo Use "CREATE EXTENSION pg_trickle" to load this file. \quit'
+SQL_UPDATE_HEADER = printf '%s\n' '\echo Use "ALTER EXTENSION pg_trickle UPDATE" to load this file. \quit'
+SQL_LATER = -- since 0\.32\.0$$
+SQL_REPLAY = sed 's/^CREATE \(FUNCTION\|VIEW\) /CREATE OR REPLACE \1 /'
+
+sql/pg_trickle--$(EXTVERSION).sql: $(SQL_PARTS) Makefile
+	($(SQL_HEADER); cat $(SQL_PARTS)) > $@
+
+sql/pg_trickle--0.31.0.sql: $(SQL_PARTS_0_31_0) Makefile
+	($(SQL_HEADER); sed '/$(SQL_LATER)/d' $(SQL_PARTS_0_31_0)) > $@
+
+sql/pg_trickle--0.31.0--0.32.0.sql: $(SQL_PARTS) $(wildcard sql/updates/0.31.0--0.32.0.*) Makefile
+	($(SQL_UPDATE_HEADER); cat sql/updates/0.31.0--0.32.0.before.sql; \
+	$(SQL_REPLAY) $(filter-out sql/00_tables.sql,$(SQL_PARTS)); \
+	cat sql/updates/0.31.0--0.32.0.after.sql) > $@
+
+sql/pg_trickle--0.32.0--0.31.0.sql: $(SQL_PARTS_0_31_0) sql/updates/0.32.0--0.31.0.sql Makefile
+	($(SQL_UPDATE_HEADER); cat sql/updates/0.32.0--0.31.0.sql; \
+	sed '/$(SQL_LATER)/d' $(filter-out sql/00_tables.sql,$(SQL_PARTS_0_31_0)) | $(SQL_REPLAY)) > $@
 
 # ---- tests; see test/README.md ---------------------------------------------
 #

@@ -136,20 +136,6 @@ AS 'MODULE_PATHNAME', 'pgt_version';
 COMMENT ON FUNCTION pgtrickle.version() IS
 	'version of pg_trickle that is installed in this database';
 
-CREATE FUNCTION pgtrickle.stable_hash(input text)
-RETURNS text
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'pgt_stable_hash';
-COMMENT ON FUNCTION pgtrickle.stable_hash(text) IS
-	'FNV-1a-64 of a text, as 16 hexadecimal digits';
-
-CREATE FUNCTION pgtrickle.cdc_capture()
-RETURNS trigger
-LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'pgt_cdc_capture';
-COMMENT ON FUNCTION pgtrickle.cdc_capture() IS
-	'trigger: write the changes of a source to its change buffer';
-
 CREATE FUNCTION pgtrickle.guard()
 RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE

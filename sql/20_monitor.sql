@@ -59,8 +59,8 @@ SELECT s.pgt_id,
 	(SELECT array_agg(d.source ORDER BY d.source::oid)
 	   FROM pgtrickle.pgt_dependencies d
 	  WHERE d.pgt_id = s.pgt_id) AS sources,
-	s.st_placement,
 	s.created_at
+	, s.st_placement -- since 0.32.0
   FROM pgtrickle.pgt_stream_tables s
   LEFT JOIN pg_class c ON c.oid = s.pgt_relid
   LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -89,7 +89,7 @@ COMMENT ON COLUMN pgtrickle.stream_tables_info.last_refresh_reason IS 'why it di
 COMMENT ON COLUMN pgtrickle.stream_tables_info.consecutive_errors IS 'failed refreshes since the last one that worked';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.last_error_message IS 'the last of these errors; for the owner and pg_monitor';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.sources IS 'tables it reads';
-COMMENT ON COLUMN pgtrickle.stream_tables_info.st_placement IS 'where its rows are: local, reference or distributed';
+COMMENT ON COLUMN pgtrickle.stream_tables_info.st_placement IS 'where its rows are: local, reference or distributed'; -- since 0.32.0
 COMMENT ON COLUMN pgtrickle.stream_tables_info.created_at IS 'when it was created';
 
 CREATE VIEW pgtrickle.pg_stat_stream_tables

@@ -17,6 +17,9 @@
 #define PGT_DEFS_SCHEMA		"pgtrickle_defs"
 #define PGT_CHANGES_SCHEMA	"pgtrickle_changes"
 
+/* module_pathname of the control file */
+#define PGT_LIBRARY			"$libdir/pg_trickle"
+
 /* Prefix of the columns of a stream table that its query does not name. */
 #define PGT_HIDDEN_PREFIX	"__pgt_"
 
@@ -26,6 +29,9 @@
  * A table that stream tables read.  The stable name is computed once, when
  * the table is first tracked, and used verbatim ever after; every object we
  * create for the source is named by it.  The oid is what it is today.
+ *
+ * The stable name is empty where a catalog row has none: such a source is
+ * known by its oid.  source_key() says how a source's objects are named.
  */
 typedef struct SourceIdentifier
 {

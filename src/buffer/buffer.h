@@ -3,7 +3,7 @@
  * buffer.h
  *	  Change buffers: where captured changes wait.
  *
- * One heap table a source, pgtrickle_changes.changes_<stable_name>, with the
+ * One heap table a source, pgtrickle_changes.changes_<key of the source>, with the
  * columns
  *
  *		xid xid8	top-level transaction that made the change
@@ -74,14 +74,17 @@ typedef struct WindowFilter
  */
 extern Oid	buffer_ensure(const SourceIdentifier *source, const Bitmapset *columns);
 
+/* Name a buffer as another identifier of the same source says; no error if there is none. */
+extern void buffer_rename(const SourceIdentifier *source, const SourceIdentifier *as);
+
 /* Drop the columns that are not in keep. */
 extern void buffer_narrow(const SourceIdentifier *source, const Bitmapset *keep);
 
 /* Drop the buffer; no error if it is gone. */
 extern void buffer_drop(const SourceIdentifier *source);
 
-/* Buffer of a source by stable name, or InvalidOid. */
-extern Oid	buffer_relid(const char *stable_name);
+/* Buffer of a source, or InvalidOid. */
+extern Oid	buffer_relid(const SourceIdentifier *source);
 
 /*
  * Append rows.  Each is an array of attribute values of the source; the map

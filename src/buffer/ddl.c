@@ -7,6 +7,9 @@
  * forbids was checked when the source was written, and the marker row of a
  * TRUNCATE has a null everywhere.
  *
+ * Constraints have names of their own, because those that PostgreSQL would give
+ * them are made of that of the buffer, and stay when it is renamed.
+ *
  * Buffers do not depend on their sources, so that dropping a source works;
  * capture_adjust() removes the buffer afterwards.
  *
@@ -45,21 +48,21 @@
 #include "catalog/catalog.h"
 
 Oid
-buffer_relid(const char *stable_name)
+buffer_relid(const SourceIdentifier *source)
 {
 	Oid			namespace = get_namespace_oid(PGT_CHANGES_SCHEMA, true);
 
 	if (!OidIsValid(namespace))
 		return InvalidOid;
-	return get_relname_relid(source_object_name(SOURCE_OBJECT_BUFFER, stable_name),
+	return get_relname_relid(source_object_name(SOURCE_OBJECT_BUFFER, source),
 							 namespace);
 }
 
 static char *
-buffer_quoted_name(const char *stable_name)
+buffer_quoted_name(const SourceIdentifier *source)
 {
 	return quote_qualified_identifier(PGT_CHANGES_SCHEMA,
-									  source_object_name(SOURCE_OBJECT_BUFFER, stable_name));
+									  source_object_name(SOURCE_OBJECT_BUFFER, source));
 }
 
 /* "c3 pg_catalog.text COLLATE "C"", for the source's column. */
@@ -79,13 +82,14 @@ append_column(StringInfo sql, Form_pg_attribute att)
 static void
 buffer_create(const SourceIdentifier *source, TupleDesc desc, const Bitmapset *columns)
 {
-	char	   *name = buffer_quoted_name(source->stable_name);
+	char	   *name = buffer_quoted_name(source);
 	StringInfoData sql;
 	int			attnum = -1;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE TABLE %s (xid pg_catalog.xid8 NOT NULL, w pg_catalog.int2 NOT NULL,"
-					 " part pg_catalog.int2 NOT NULL",
+	appendStringInfo(&sql, "CREATE TABLE %s (xid pg_catalog.xid8 CONSTRAINT xid_not_null NOT NULL,"
+					 " w pg_catalog.int2 CONSTRAINT w_not_null NOT NULL,"
+					 " part pg_catalog.int2 CONSTRAINT part_not_null NOT NULL",
 					 name);
 	while ((attnum = bms_next_member(columns, attnum)) >= 0)
 	{
@@ -113,7 +117,7 @@ buffer_widen(Oid buffer, const SourceIdentifier *source, TupleDesc desc,
 	int			attnum = -1;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "ALTER TABLE %s ", buffer_quoted_name(source->stable_name));
+	appendStringInfo(&sql, "ALTER TABLE %s ", buffer_quoted_name(source));
 	while ((attnum = bms_next_member(columns, attnum)) >= 0)
 	{
 		AttrNumber	have = buffer_column(RelationGetDescr(rel), attnum);
@@ -140,7 +144,7 @@ Oid
 buffer_ensure(const SourceIdentifier *source, const Bitmapset *columns)
 {
 	Relation	rel = table_open(source->oid, AccessShareLock);
-	Oid			buffer = buffer_relid(source->stable_name);
+	Oid			buffer = buffer_relid(source);
 	SuperuserContext ctx;
 
 	superuser_enter(&ctx);
@@ -152,13 +156,28 @@ buffer_ensure(const SourceIdentifier *source, const Bitmapset *columns)
 	superuser_leave(&ctx);
 
 	table_close(rel, NoLock);
-	return buffer_relid(source->stable_name);
+	return buffer_relid(source);
+}
+
+void
+buffer_rename(const SourceIdentifier *source, const SourceIdentifier *as)
+{
+	SuperuserContext ctx;
+
+	if (!OidIsValid(buffer_relid(source)))
+		return;
+	superuser_enter(&ctx);
+	superuser_execute(psprintf("ALTER TABLE %s RENAME TO %s",
+							   buffer_quoted_name(source),
+							   quote_identifier(source_object_name(SOURCE_OBJECT_BUFFER, as))));
+	CommandCounterIncrement();
+	superuser_leave(&ctx);
 }
 
 void
 buffer_narrow(const SourceIdentifier *source, const Bitmapset *keep)
 {
-	Oid			buffer = buffer_relid(source->stable_name);
+	Oid			buffer = buffer_relid(source);
 	Relation	rel;
 	StringInfoData sql;
 	const char *sep = "";
@@ -167,7 +186,7 @@ buffer_narrow(const SourceIdentifier *source, const Bitmapset *keep)
 	if (!OidIsValid(buffer))
 		return;
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "ALTER TABLE %s ", buffer_quoted_name(source->stable_name));
+	appendStringInfo(&sql, "ALTER TABLE %s ", buffer_quoted_name(source));
 	rel = table_open(buffer, AccessShareLock);
 	for (int i = BUFFER_FIXED_ATTRS; i < RelationGetNumberOfAttributes(rel); i++)
 	{
@@ -190,7 +209,7 @@ buffer_narrow(const SourceIdentifier *source, const Bitmapset *keep)
 void
 buffer_drop(const SourceIdentifier *source)
 {
-	Oid			buffer = buffer_relid(source->stable_name);
+	Oid			buffer = buffer_relid(source);
 	ObjectAddress address;
 
 	if (!OidIsValid(buffer))

@@ -7,11 +7,15 @@
  * caller, by the rights that the user has on the source.  Nothing of the
  * user's runs in here: all names are qualified, and search_path is pinned.
  *
+ * What is made belongs to a source.  It is no member of an extension, be it ours
+ * or another, whose script is running.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "catalog/pg_authid.h"
+#include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
@@ -40,10 +44,20 @@ superuser_leave(const SuperuserContext *ctx)
 void
 superuser_execute(const char *sql)
 {
-	int			rc;
+	bool		in_script = creating_extension;
+	volatile int rc = 0;
 
 	SPI_connect();
-	rc = SPI_execute(sql, false, 0);
+	creating_extension = false;
+	PG_TRY();
+	{
+		rc = SPI_execute(sql, false, 0);
+	}
+	PG_FINALLY();
+	{
+		creating_extension = in_script;
+	}
+	PG_END_TRY();
 	if (rc != SPI_OK_UTILITY)
 		elog(ERROR, "statement failed (%s): %s", SPI_result_code_string(rc), sql);
 	SPI_finish();

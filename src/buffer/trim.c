@@ -75,7 +75,7 @@ consumer_frontiers(const SourceIdentifier *source)
 		if (st == NULL || !st->is_populated || st->needs_reinit ||
 			st->frontier == NULL || !frontier_is_local(st->frontier))
 			continue;
-		f = frontier_lookup(st->frontier, source->stable_name);
+		f = frontier_lookup(st->frontier, source);
 		if (f)
 			result = lappend(result, unconstify(SourceFrontier *, f));
 	}
@@ -210,8 +210,7 @@ empty_buffer(const SourceIdentifier *source)
 	SuperuserContext ctx;
 
 	stmt->relations = list_make1(makeRangeVar(PGT_CHANGES_SCHEMA,
-											  pstrdup(source_object_name(SOURCE_OBJECT_BUFFER,
-																		 source->stable_name)),
+											  pstrdup(source_object_name(SOURCE_OBJECT_BUFFER, source)),
 											  -1));
 	stmt->behavior = DROP_RESTRICT;
 	superuser_enter(&ctx);
@@ -266,7 +265,7 @@ examine(const SourceIdentifier *source, Oid buffer, Tuplestorestate **wanted)
 bool
 buffer_trim(const SourceIdentifier *source, int wait_ms)
 {
-	Oid			buffer = buffer_relid(source->stable_name);
+	Oid			buffer = buffer_relid(source);
 	Tuplestorestate *wanted = NULL;
 	TrimAction	action;
 

@@ -36,6 +36,22 @@ extern ChangeTracking *capture_ensure(Oid source, const Bitmapset *columns);
 extern void capture_remove(const ChangeTracking *tracking);
 
 /*
+ * Keep everything of everybody out for the time of an update that renames what
+ * belongs to sources: AccessExclusiveLock on pgt_stream_tables, which whoever
+ * refreshes or changes a stream table has locked before anything else, then on
+ * the sources, in the order of oids, and their partitions.  Held to the end of
+ * the transaction.
+ */
+extern void capture_lock_all(void);
+
+/*
+ * Name everything that was made for a source by this stable name, or, if it is
+ * NULL, by its oid; what it is named by is written down.  Nothing captured is
+ * lost.  The caller has done capture_lock_all().
+ */
+extern void capture_rename(Oid source, const char *stable_name);
+
+/*
  * After the list of consumers changed: remove, or drop unused buffer columns.
  */
 extern void capture_adjust(Oid source);
@@ -90,16 +106,25 @@ extern void capture_init(void);
 /* FNV-1a-64 as 16 lower-case hex digits, into a buffer of 17 bytes. */
 extern void stable_hash(const char *data, size_t len, char *out);
 
-/* Name of an object we make for a source: kind is "changes", "ins", ... */
+/*
+ * What a source is known by wherever it has to be named: its stable name, or
+ * its oid in digits if it has none.  The two cannot be mistaken for each other:
+ * an oid has ten digits at most.  palloc'd or part of *source.
+ */
+extern const char *source_key(const SourceIdentifier *source);
+
+/* Name of an object we make for a source, palloc'd.  There are no others. */
 typedef enum SourceObject
 {
-	SOURCE_OBJECT_BUFFER,		/* changes_<stable_name> */
-	SOURCE_OBJECT_TRIGGER_INSERT,	/* pg_trickle_cdc_ins_<stable_name> */
+	SOURCE_OBJECT_BUFFER,		/* changes_<key> */
+	SOURCE_OBJECT_TRIGGER_INSERT,	/* pg_trickle_cdc_ins_<key> */
 	SOURCE_OBJECT_TRIGGER_UPDATE,
 	SOURCE_OBJECT_TRIGGER_DELETE,
 	SOURCE_OBJECT_TRIGGER_TRUNCATE,
-	SOURCE_OBJECT_TRIGGER_ROW	/* pg_trickle_cdc_row_<stable_name> */
+	SOURCE_OBJECT_TRIGGER_ROW,	/* pg_trickle_cdc_row_<key> */
+	SOURCE_OBJECT_FUNCTION		/* pg_trickle_cdc_fn_<key>, of sources without a
+								 * stable name; others share cdc_capture() */
 } SourceObject;
-extern const char *source_object_name(SourceObject kind, const char *stable_name);	/* palloc'd */
+extern const char *source_object_name(SourceObject kind, const SourceIdentifier *source);
 
 #endif							/* PGT_CAPTURE_H */

@@ -79,7 +79,7 @@ capture_unsupported_reason(Oid relid)
 static char *
 check_buffer(const ChangeTracking *tracking, Relation source)
 {
-	Oid			relid = buffer_relid(tracking->source.stable_name);
+	Oid			relid = buffer_relid(&tracking->source);
 	Relation	buffer = OidIsValid(relid) ? try_table_open(relid, AccessShareLock) : NULL;
 	TupleDesc	desc = RelationGetDescr(source);
 	char	   *reason = NULL;
@@ -113,12 +113,12 @@ check_triggers(const ChangeTracking *tracking, Oid relid)
 	for (int i = SOURCE_OBJECT_TRIGGER_INSERT; i < SOURCE_TRIGGER_KINDS && !reason; i++)
 	{
 		SourceObject kind = (SourceObject) i;
-		const char *name = source_object_name(kind, tracking->source.stable_name);
 
 		if (trigger_wanted(kind, rel->rd_rel->relkind, tracking->mode) &&
-			!trigger_in_place(rel, kind, name))
+			!trigger_in_place(rel, kind, &tracking->source))
 			reason = psprintf("trigger \"%s\" of \"%s\" is missing, disabled or altered",
-							  name, RelationGetRelationName(rel));
+							  source_object_name(kind, &tracking->source),
+							  RelationGetRelationName(rel));
 	}
 	table_close(rel, NoLock);
 	return reason;
@@ -166,7 +166,7 @@ capture_check(const ChangeTracking *tracking)
 
 	if (capture_known_good(source))
 		return NULL;
-	buffer = buffer_relid(tracking->source.stable_name);
+	buffer = buffer_relid(&tracking->source);
 	relations = lcons_oid(source, list_copy(tracking->partitions));
 	capture_known_good_begin(source, lappend_oid(relations, buffer));
 	reason = check_all(tracking);

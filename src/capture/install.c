@@ -26,6 +26,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -44,34 +45,43 @@ relation_exists(Oid relid)
 	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
 }
 
+static char *
+qualified_name(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
+}
+
 static void
 report_name_in_use(Oid source, const ChangeTracking *other)
 {
-	char	   *name = get_rel_name(source);
-	char	   *schema = get_namespace_name(get_rel_namespace(source));
-	Oid			oid = other->source.oid;
+	/* Quoted, so that "a.b".c and a."b.c" look different. */
+	char	   *name = qualified_name(source);
+	char	   *other_name = qualified_name(other->source.oid);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_DUPLICATE_OBJECT),
-			 errmsg("cannot track table \"%s.%s\" and table \"%s.%s\" under the same stable name",
-					schema, name,
-					get_namespace_name(get_rel_namespace(oid)), get_rel_name(oid)),
-			 errdetail("Stable name %s belongs to \"%s.%s\", which had the name \"%s.%s\" when it was first tracked, or one with the same hash.",
-					   other->source.stable_name,
-					   get_namespace_name(get_rel_namespace(oid)), get_rel_name(oid),
-					   schema, name),
-			 errhint("Give the new table another name while the first stream table on it is created.")));
+			 errmsg("cannot track table %s and table %s under the same stable name",
+					name, other_name),
+			 errdetail("Stable name %s belongs to %s, whose name when it was first tracked has the same hash as %s.",
+					   other->source.stable_name, other_name, name),
+			 errhint("Give %s another name while the first stream table on it is created.",
+					 name)));
 }
 
 static void
 name_source(SourceIdentifier *source, Oid relid)
 {
-	char	   *text = psprintf("%u/%s.%s", MyDatabaseId,
-								get_namespace_name(get_rel_namespace(relid)),
-								get_rel_name(relid));
+	char	   *text;
 	ChangeTracking *other;
 
 	source->oid = relid;
+	source->stable_name[0] = '\0';
+	if (!change_tracking_has_names())
+		return;
+	text = psprintf("%u/%s.%s", MyDatabaseId,
+					get_namespace_name(get_rel_namespace(relid)),
+					get_rel_name(relid));
 	stable_hash(text, strlen(text), source->stable_name);
 	other = change_tracking_read_by_name(source->stable_name);
 	if (other == NULL)
@@ -115,16 +125,15 @@ install_on_relation(const ChangeTracking *tracking, Oid relid)
 	for (int i = SOURCE_OBJECT_TRIGGER_INSERT; i < SOURCE_TRIGGER_KINDS; i++)
 	{
 		SourceObject kind = (SourceObject) i;
-		const char *name = source_object_name(kind, tracking->source.stable_name);
 		Relation	rel = table_open(relid, NoLock);
-		bool		in_place = trigger_in_place(rel, kind, name);
+		bool		in_place = trigger_in_place(rel, kind, &tracking->source);
 
 		/* DDL wants no open reference. */
 		table_close(rel, NoLock);
 		if (!trigger_wanted(kind, get_rel_relkind(relid), tracking->mode))
-			trigger_remove(relid, name);
+			trigger_remove(relid, kind, &tracking->source);
 		else if (!in_place)
-			trigger_install(relid, kind, name);
+			trigger_install(relid, kind, &tracking->source);
 	}
 }
 
@@ -135,6 +144,8 @@ install_triggers(const ChangeTracking *tracking)
 	ListCell   *lc;
 
 	superuser_enter(&ctx);
+	if (tracking->mode != CAPTURE_BY_APPLY)
+		trigger_function_ensure(&tracking->source);
 	install_on_relation(tracking, tracking->source.oid);
 	foreach(lc, tracking->partitions)
 		install_on_relation(tracking, lfirst_oid(lc));
@@ -169,8 +180,7 @@ remove_from_relation(const ChangeTracking *tracking, Oid relid)
 		return;
 	relation_close(rel, NoLock);
 	for (int i = SOURCE_OBJECT_TRIGGER_INSERT; i < SOURCE_TRIGGER_KINDS; i++)
-		trigger_remove(relid, source_object_name((SourceObject) i,
-												 tracking->source.stable_name));
+		trigger_remove(relid, (SourceObject) i, &tracking->source);
 }
 
 ChangeTracking *
@@ -224,11 +234,11 @@ capture_ensure(Oid source, const Bitmapset *columns)
 	return tracking;
 }
 
-void
-capture_remove(const ChangeTracking *tracking)
+/* Remove our triggers from wherever they may be, and their function. */
+static void
+remove_triggers(const ChangeTracking *tracking)
 {
 	List	   *relations = list_make1_oid(tracking->source.oid);
-	SuperuserContext ctx;
 	ListCell   *lc;
 
 	/* Detached partitions still carry triggers. */
@@ -237,10 +247,18 @@ capture_remove(const ChangeTracking *tracking)
 										   source_partitions(tracking->source.oid,
 															 AccessExclusiveLock));
 	relations = list_concat_unique_oid(relations, tracking->partitions);
-
-	superuser_enter(&ctx);
 	foreach(lc, relations)
 		remove_from_relation(tracking, lfirst_oid(lc));
+	trigger_function_remove(&tracking->source);
+}
+
+void
+capture_remove(const ChangeTracking *tracking)
+{
+	SuperuserContext ctx;
+
+	superuser_enter(&ctx);
+	remove_triggers(tracking);
 	change_tracking_delete(tracking);
 	buffer_drop(&tracking->source);
 	superuser_leave(&ctx);
@@ -292,4 +310,74 @@ capture_adjust(Oid source)
 		capture_remove(tracking);
 	else
 		buffer_narrow(&tracking->source, dependency_columns(source));
+}
+
+static int
+compare_sources(const ListCell *a, const ListCell *b)
+{
+	Oid			oid1 = ((ChangeTracking *) lfirst(a))->source.oid;
+	Oid			oid2 = ((ChangeTracking *) lfirst(b))->source.oid;
+
+	return (oid1 > oid2) - (oid1 < oid2);
+}
+
+void
+capture_lock_all(void)
+{
+	List	   *all;
+	ListCell   *lc;
+
+	LockRelationOid(pgt_catalog_relid("pgt_stream_tables"), AccessExclusiveLock);
+	all = change_tracking_read_all();
+	list_sort(all, compare_sources);
+	foreach(lc, all)
+	{
+		ChangeTracking *tracking = lfirst(lc);
+		ListCell   *lc2;
+
+		/* Only refreshes write a stream table. */
+		if (tracking->mode == CAPTURE_BY_APPLY)
+			continue;
+		LockRelationOid(tracking->source.oid, AccessExclusiveLock);
+		if (relation_exists(tracking->source.oid))
+			(void) source_partitions(tracking->source.oid, AccessExclusiveLock);
+		foreach(lc2, tracking->partitions)
+			LockRelationOid(lfirst_oid(lc2), AccessExclusiveLock);
+	}
+}
+
+void
+capture_rename(Oid source, const char *stable_name)
+{
+	ChangeTracking *tracking = change_tracking_read(source);
+	SourceIdentifier before;
+	bool		exists = relation_exists(source);
+	char	   *broken = NULL;
+	Oid			buffer;
+	SuperuserContext ctx;
+
+	if (tracking == NULL)
+		elog(ERROR, "relation %u is not tracked", source);
+	before = tracking->source;
+
+	/* After this the signature would not tell. */
+	if (exists)
+		broken = capture_check(tracking);
+	superuser_enter(&ctx);
+	remove_triggers(tracking);
+	strlcpy(tracking->source.stable_name, stable_name ? stable_name : "",
+			sizeof(tracking->source.stable_name));
+	buffer_rename(&before, &tracking->source);
+	superuser_leave(&ctx);
+	if (exists)
+	{
+		tracking->partitions = source_partitions(source, AccessExclusiveLock);
+		install_triggers(tracking);
+		tracking->signature = capture_signature(tracking);
+	}
+	change_tracking_write(tracking);
+	dependency_rename(&tracking->source);
+	buffer = buffer_relid(&tracking->source);
+	if (broken && OidIsValid(buffer))
+		write_marker(source, buffer);
 }

@@ -38,17 +38,17 @@ hash_row(uint64 hash, Oid oid, HeapTuple tuple)
 }
 
 static bool
-is_ours(const char *trigger, const char *stable_name)
+is_ours(const char *trigger, const SourceIdentifier *source)
 {
 	for (int i = SOURCE_OBJECT_TRIGGER_INSERT; i < SOURCE_TRIGGER_KINDS; i++)
-		if (strcmp(trigger, source_object_name((SourceObject) i, stable_name)) == 0)
+		if (strcmp(trigger, source_object_name((SourceObject) i, source)) == 0)
 			return true;
 	return false;
 }
 
 /* Our triggers, in the order of their names. */
 static uint64
-hash_triggers(uint64 hash, Oid relid, const char *stable_name)
+hash_triggers(uint64 hash, Oid relid, const SourceIdentifier *source)
 {
 	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -62,7 +62,7 @@ hash_triggers(uint64 hash, Oid relid, const char *stable_name)
 	{
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
 
-		if (is_ours(NameStr(trigger->tgname), stable_name))
+		if (is_ours(NameStr(trigger->tgname), source))
 			hash = hash_row(hash, trigger->oid, tuple);
 	}
 	systable_endscan(scan);
@@ -99,15 +99,14 @@ uint64
 capture_signature(const ChangeTracking *tracking)
 {
 	List	   *partitions = list_copy(tracking->partitions);
-	uint64		hash = hash_triggers(0, tracking->source.oid,
-									 tracking->source.stable_name);
+	uint64		hash = hash_triggers(0, tracking->source.oid, &tracking->source);
 	ListCell   *lc;
 
 	list_sort(partitions, compare_oids);
 	foreach(lc, partitions)
 	{
 		hash = hash_attachment(hash, lfirst_oid(lc));
-		hash = hash_triggers(hash, lfirst_oid(lc), tracking->source.stable_name);
+		hash = hash_triggers(hash, lfirst_oid(lc), &tracking->source);
 	}
 	return hash;
 }

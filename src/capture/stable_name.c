@@ -31,6 +31,7 @@ static const char *const object_prefixes[] = {
 	[SOURCE_OBJECT_TRIGGER_DELETE] = "pg_trickle_cdc_del_",
 	[SOURCE_OBJECT_TRIGGER_TRUNCATE] = "pg_trickle_cdc_trunc_",
 	[SOURCE_OBJECT_TRIGGER_ROW] = "pg_trickle_cdc_row_",
+	[SOURCE_OBJECT_FUNCTION] = "pg_trickle_cdc_fn_",
 };
 
 void
@@ -57,7 +58,15 @@ pgt_stable_hash(PG_FUNCTION_ARGS)
 }
 
 const char *
-source_object_name(SourceObject kind, const char *stable_name)
+source_key(const SourceIdentifier *source)
 {
-	return psprintf("%s%s", object_prefixes[kind], stable_name);
+	if (source->stable_name[0] != '\0')
+		return source->stable_name;
+	return psprintf("%u", source->oid);
+}
+
+const char *
+source_object_name(SourceObject kind, const SourceIdentifier *source)
+{
+	return psprintf("%s%s", object_prefixes[kind], source_key(source));
 }

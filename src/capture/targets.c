@@ -149,7 +149,7 @@ fill_target(CaptureTarget *target, Relation rel, Oid source)
 		return false;
 	target->source = source;
 	target->mode = tracking->mode;
-	target->buffer = buffer_relid(tracking->source.stable_name);
+	target->buffer = buffer_relid(&tracking->source);
 	if (!OidIsValid(target->buffer))
 		return false;
 	buffer = try_table_open(target->buffer, AccessShareLock);
@@ -157,7 +157,7 @@ fill_target(CaptureTarget *target, Relation rel, Oid source)
 		return false;
 	for (int kind = 0; kind < SOURCE_TRIGGER_KINDS; kind++)
 		target->trigger_names[kind] =
-			source_object_name((SourceObject) kind, tracking->source.stable_name);
+			source_object_name((SourceObject) kind, &tracking->source);
 	map_columns(target, rel, RelationGetDescr(buffer));
 	table_close(buffer, AccessShareLock);
 	return true;

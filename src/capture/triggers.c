@@ -22,6 +22,9 @@
  *
  * A stream table has no trigger of ours but the guard: see rows.c.
  *
+ * All of them call cdc_capture(); those of a source that has no stable name call
+ * a function of the source, which is the same under another name.
+ *
  * All are ENABLE ALWAYS: sessions with session_replication_role = replica
  * change tables, too.
  *
@@ -34,8 +37,10 @@
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_trigger.h"
 #include "commands/trigger.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_func.h"
 #include "utils/builtins.h"
@@ -141,16 +146,44 @@ trigger_wanted(SourceObject kind, char relkind, CaptureMode mode)
 	}
 }
 
+static bool
+has_own_function(const SourceIdentifier *source)
+{
+	return source->stable_name[0] == '\0';
+}
+
+static const char *
+function_schema(const SourceIdentifier *source)
+{
+	return has_own_function(source) ? PGT_CHANGES_SCHEMA : PGT_SCHEMA;
+}
+
+static const char *
+function_name(const SourceIdentifier *source)
+{
+	return has_own_function(source) ?
+		source_object_name(SOURCE_OBJECT_FUNCTION, source) : "cdc_capture";
+}
+
+/* What the triggers of a source call; InvalidOid if it is not there. */
+static Oid
+trigger_function(const SourceIdentifier *source)
+{
+	return LookupFuncName(list_make2(makeString(pstrdup(function_schema(source))),
+									 makeString(pstrdup(function_name(source)))),
+						  0, NULL, true);
+}
+
 bool
-trigger_in_place(Relation rel, SourceObject kind, const char *name)
+trigger_in_place(Relation rel, SourceObject kind, const SourceIdentifier *source)
 {
 	const TriggerForm *form = &trigger_forms[kind];
+	const char *name = source_object_name(kind, source);
 	Oid			function;
 
 	if (rel->trigdesc == NULL)
 		return false;
-	function = LookupFuncName(list_make2(makeString(PGT_SCHEMA), makeString("cdc_capture")),
-							  0, NULL, true);
+	function = trigger_function(source);
 	for (int i = 0; i < rel->trigdesc->numtriggers; i++)
 	{
 		Trigger    *trigger = &rel->trigdesc->triggers[i];
@@ -168,34 +201,70 @@ trigger_in_place(Relation rel, SourceObject kind, const char *name)
 }
 
 void
-trigger_install(Oid relid, SourceObject kind, const char *name)
+trigger_install(Oid relid, SourceObject kind, const SourceIdentifier *source)
 {
 	const TriggerForm *form = &trigger_forms[kind];
+	const char *name = source_object_name(kind, source);
 	char	   *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 												   get_rel_name(relid));
 
-	trigger_remove(relid, name);
+	trigger_remove(relid, kind, source);
 	superuser_execute(psprintf("CREATE TRIGGER %s AFTER %s ON %s%s%s FOR EACH %s"
-							   " EXECUTE FUNCTION %s.cdc_capture()",
+							   " EXECUTE FUNCTION %s()",
 							   quote_identifier(name), form->events, table,
 							   form->tables ? " REFERENCING " : "",
 							   form->tables ? form->tables : "",
 							   (form->type & TRIGGER_TYPE_ROW) ? "ROW" : "STATEMENT",
-							   PGT_SCHEMA));
+							   quote_qualified_identifier(function_schema(source),
+														  function_name(source))));
 	superuser_execute(psprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s",
 							   table, quote_identifier(name)));
 	CommandCounterIncrement();
 }
 
 void
-trigger_remove(Oid relid, const char *name)
+trigger_remove(Oid relid, SourceObject kind, const SourceIdentifier *source)
 {
-	Oid			oid = get_trigger_oid(relid, name, true);
+	Oid			oid = get_trigger_oid(relid, source_object_name(kind, source), true);
 	ObjectAddress address;
 
 	if (!OidIsValid(oid))
 		return;
 	ObjectAddressSet(address, TriggerRelationId, oid);
 	performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	CommandCounterIncrement();
+}
+
+void
+trigger_function_ensure(const SourceIdentifier *source)
+{
+	const char *name = quote_qualified_identifier(function_schema(source),
+												  function_name(source));
+
+	if (!has_own_function(source) || OidIsValid(trigger_function(source)))
+		return;
+	superuser_execute(psprintf("CREATE FUNCTION %s() RETURNS trigger"
+							   " LANGUAGE c AS '" PGT_LIBRARY "', 'pgt_cdc_capture'",
+							   name));
+	superuser_execute(psprintf("ALTER FUNCTION %s() OWNER TO %s", name,
+							   quote_identifier(GetUserNameFromId(pgt_extension_owner(), false))));
+	CommandCounterIncrement();
+}
+
+/* A partition that was detached may still have triggers: they go along. */
+void
+trigger_function_remove(const SourceIdentifier *source)
+{
+	ObjectAddress address;
+	Oid			oid;
+
+	if (!has_own_function(source))
+		return;
+	oid = trigger_function(source);
+	if (!OidIsValid(oid))
+		return;
+	ObjectAddressSet(address, ProcedureRelationId, oid);
+	performDeletion(&address, DROP_CASCADE,
+					PERFORM_DELETION_INTERNAL | PERFORM_DELETION_QUIETLY);
 	CommandCounterIncrement();
 }

@@ -27,15 +27,25 @@ extern bool capture_mode_serves(CaptureMode mode, CaptureMode wanted);
 extern bool trigger_wanted(SourceObject kind, char relkind, CaptureMode mode);
 
 /* Does rel have the trigger, enabled always and as we would make it? */
-extern bool trigger_in_place(Relation rel, SourceObject kind, const char *name);
+extern bool trigger_in_place(Relation rel, SourceObject kind,
+							 const SourceIdentifier *source);
 
 /* See signature.c. */
 extern uint64 capture_signature(const ChangeTracking *tracking);
 
 /* Make it, or make it again; the caller is the superuser, and has no reference. */
-extern void trigger_install(Oid relid, SourceObject kind, const char *name);
+extern void trigger_install(Oid relid, SourceObject kind,
+							const SourceIdentifier *source);
 
 /* Remove it, if it is there. */
-extern void trigger_remove(Oid relid, const char *name);
+extern void trigger_remove(Oid relid, SourceObject kind,
+						   const SourceIdentifier *source);
+
+/*
+ * Make, or remove, the function that the triggers of a source without a stable
+ * name call.  Nothing for others.  The caller is the superuser.
+ */
+extern void trigger_function_ensure(const SourceIdentifier *source);
+extern void trigger_function_remove(const SourceIdentifier *source);
 
 #endif							/* PGT_TRIGGERS_H */

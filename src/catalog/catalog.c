@@ -41,6 +41,114 @@ pgt_catalog_relid(const char *relname)
 	return relid;
 }
 
+AttrNumber
+catalog_attribute(const CatalogColumns *columns, Relation rel, int column)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	const char *name;
+
+	if (column <= columns->nfixed)
+		return column;
+	name = columns->later[column - columns->nfixed - 1];
+	for (int i = columns->nfixed; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (!att->attisdropped && strcmp(NameStr(att->attname), name) == 0)
+			return i + 1;
+	}
+	return InvalidAttrNumber;
+}
+
+void
+catalog_deform(const CatalogColumns *columns, Relation rel, HeapTuple tuple,
+			   Datum *values, bool *isnull)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	Datum	   *all_values = palloc(sizeof(Datum) * desc->natts);
+	bool	   *all_isnull = palloc(sizeof(bool) * desc->natts);
+
+	heap_deform_tuple(tuple, desc, all_values, all_isnull);
+	for (int column = 1; column <= columns->ncolumns; column++)
+	{
+		AttrNumber	attnum = catalog_attribute(columns, rel, column);
+		bool		exists = attnum != InvalidAttrNumber;
+
+		values[column - 1] = exists ? all_values[attnum - 1] : (Datum) 0;
+		isnull[column - 1] = exists ? all_isnull[attnum - 1] : true;
+	}
+}
+
+/* A row without the columns of a layout that we do not know would be wrong. */
+static void
+refuse_unknown_columns(const CatalogColumns *columns, Relation rel)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+	int			known = columns->nfixed;
+	int			natts = columns->nfixed;
+
+	for (int column = columns->nfixed + 1; column <= columns->ncolumns; column++)
+		known += catalog_attribute(columns, rel, column) != InvalidAttrNumber;
+	for (int i = columns->nfixed; i < desc->natts; i++)
+		natts += !TupleDescAttr(desc, i)->attisdropped;
+	if (natts != known)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the tables of extension pg_trickle are newer than its library"),
+				 errdetail("Table \"%s\" has %d columns, of which %d are known.",
+						   RelationGetRelationName(rel), natts, known),
+				 errhint("Install the newer version of pg_trickle, and reconnect.")));
+}
+
+HeapTuple
+catalog_form(const CatalogColumns *columns, Relation rel,
+			 const Datum *values, const bool *isnull)
+{
+	int			natts = RelationGetNumberOfAttributes(rel);
+	Datum	   *all_values = palloc0(sizeof(Datum) * natts);
+	bool	   *all_isnull = palloc(sizeof(bool) * natts);
+
+	refuse_unknown_columns(columns, rel);
+	memset(all_isnull, true, sizeof(bool) * natts);
+	for (int column = 1; column <= columns->ncolumns; column++)
+	{
+		AttrNumber	attnum = catalog_attribute(columns, rel, column);
+
+		if (attnum == InvalidAttrNumber)
+			continue;
+		all_values[attnum - 1] = values[column - 1];
+		all_isnull[attnum - 1] = isnull[column - 1];
+	}
+	return heap_form_tuple(RelationGetDescr(rel), all_values, all_isnull);
+}
+
+HeapTuple
+catalog_modify(const CatalogColumns *columns, Relation rel, HeapTuple tuple,
+			   const Datum *values, const bool *isnull, const bool *replace)
+{
+	int		   *attnums = palloc(sizeof(int) * columns->ncolumns);
+	Datum	   *new_values = palloc(sizeof(Datum) * columns->ncolumns);
+	bool	   *new_isnull = palloc(sizeof(bool) * columns->ncolumns);
+	int			n = 0;
+
+	for (int column = 1; column <= columns->ncolumns; column++)
+	{
+		AttrNumber	attnum;
+
+		if (!replace[column - 1])
+			continue;
+		attnum = catalog_attribute(columns, rel, column);
+		if (attnum == InvalidAttrNumber)
+			continue;
+		attnums[n] = attnum;
+		new_values[n] = values[column - 1];
+		new_isnull[n] = isnull[column - 1];
+		n++;
+	}
+	return heap_modify_tuple_by_cols(tuple, RelationGetDescr(rel), n, attnums,
+									 new_values, new_isnull);
+}
+
 bool
 pgt_extension_exists(void)
 {

@@ -14,6 +14,7 @@
 #define PGT_CATALOG_H
 
 #include "pgt.h"
+#include "access/htup.h"
 #include "datatype/timestamp.h"
 #include "nodes/bitmapset.h"
 #include "nodes/pg_list.h"
@@ -73,6 +74,30 @@ typedef struct StreamTable
 
 /* Oid of one of our tables or indexes; ERROR if the extension is not there. */
 extern Oid	pgt_catalog_relid(const char *relname);
+
+/*
+ * The columns of one of our tables, as we number them: first those that it has
+ * in every layout, by their attribute numbers, then those that came later.  These
+ * are found by name, because a layout that went back and forth has dropped columns
+ * in between.  What a layout has not reads as NULL, and is not written.
+ */
+typedef struct CatalogColumns
+{
+	int			ncolumns;
+	int			nfixed;
+	const char *const *later;	/* names of the other columns, in their order */
+} CatalogColumns;
+/* Attribute number of one of them, InvalidAttrNumber if this layout has it not. */
+extern AttrNumber catalog_attribute(const CatalogColumns *columns, Relation rel,
+									int column);
+/* Into, and out of, arrays of ncolumns. */
+extern void catalog_deform(const CatalogColumns *columns, Relation rel,
+						   HeapTuple tuple, Datum *values, bool *isnull);
+extern HeapTuple catalog_form(const CatalogColumns *columns, Relation rel,
+							  const Datum *values, const bool *isnull);
+extern HeapTuple catalog_modify(const CatalogColumns *columns, Relation rel,
+								HeapTuple tuple, const Datum *values,
+								const bool *isnull, const bool *replace);
 /* Is the extension installed in this database? */
 extern bool pgt_extension_exists(void);
 /*
@@ -95,8 +120,9 @@ extern const char *stream_table_status_name(StreamTableStatus status);
 /*
  * Take the refresh lock of a stream table: a heavyweight lock on an object of
  * ours, held to the end of the transaction, so that it conflicts with nothing
- * but other refreshes and definition changes.  With wait = false returns
- * whether it was had.
+ * but other refreshes and definition changes.  Before it, RowExclusiveLock on
+ * pgt_stream_tables, which only an update of the extension keeps anybody from.
+ * With wait = false returns whether it was had.
  */
 extern bool stream_table_lock(Oid relid, bool wait);
 
@@ -179,12 +205,15 @@ typedef struct Dependency
 	Oid			source;
 	char		relkind;
 	bool		captured;		/* its changes go to a change buffer */
-	char		stable_name[PGT_STABLE_NAME_LEN + 1];	/* "" if not captured */
+	char		stable_name[PGT_STABLE_NAME_LEN + 1];	/* or "" */
 	Bitmapset  *columns;		/* attribute numbers, plain members */
 } Dependency;
+extern SourceIdentifier dependency_source(const Dependency *dep);
 extern void dependency_insert(int64 pgt_id, const Dependency *dep);
 extern List *dependency_read(int64 pgt_id); /* of Dependency * */
 extern void dependency_delete(int64 pgt_id);
+/* Write the stable name of a source, or that it has none, to all its rows. */
+extern void dependency_rename(const SourceIdentifier *source);
 /* Stream tables (oids) that have the source; of captured ones only if asked. */
 extern List *dependency_consumers(Oid source);
 /* Union of the columns that all consumers of a source use. */
@@ -202,6 +231,12 @@ extern List *dependency_edges(void);
 extern bool stream_table_exists(Oid relid);
 
 /* ---- change_tracking.c: pgt_change_tracking ---- */
+
+/*
+ * Do sources that are tracked from now on get stable names?  Layout 0.31.0 has
+ * no room for them: everything there is named by oids.
+ */
+extern bool change_tracking_has_names(void);
 typedef enum CaptureMode
 {
 	CAPTURE_BY_STATEMENT,		/* triggers with transition tables */

@@ -32,21 +32,33 @@
 #include "catalog/catalog.h"
 
 #define CHANGE_TRACKING			"pgt_change_tracking"
-#define CHANGE_TRACKING_NAME	"pgt_change_tracking_pkey"
-#define CHANGE_TRACKING_SOURCE	"pgt_change_tracking_source"
+#define CHANGE_TRACKING_SOURCE	"pgt_change_tracking_pkey"
+#define CHANGE_TRACKING_NAME	"pgt_change_tracking_stable_name"
 
-/* Columns, in the order of sql/00_tables.sql. */
+/* Columns: those of every layout in the order of sql/00_tables.sql, and later ones. */
 enum
 {
-	COL_STABLE_NAME = 1,
-	COL_SOURCE,
+	COL_SOURCE = 1,
 	COL_CAPTURE_MODE,
 	COL_PARTITIONS,
 	COL_SIGNATURE,
+	COL_TRACKED_SINCE,
+	NFIXED = COL_TRACKED_SINCE,
+	COL_STABLE_NAME,
 	COL_PLACEMENT,
 	COL_FRONTIER_PER_NODE,
-	COL_TRACKED_SINCE,
-	NCOLS = COL_TRACKED_SINCE
+	NCOLS = COL_FRONTIER_PER_NODE
+};
+
+static const CatalogColumns columns = {
+	.ncolumns = NCOLS,
+	.nfixed = NFIXED,
+	.later = (const char *const[])
+	{
+		"source_stable_name",
+		"source_placement",
+		"frontier_per_node"
+	}
 };
 
 static const char *const mode_names[] = {
@@ -66,22 +78,32 @@ mode_from_name(const char *name)
 			 errmsg("unknown capture mode: \"%s\"", name)));
 }
 
+bool
+change_tracking_has_names(void)
+{
+	Relation	rel = table_open(pgt_catalog_relid(CHANGE_TRACKING), AccessShareLock);
+	AttrNumber	attnum = catalog_attribute(&columns, rel, COL_STABLE_NAME);
+
+	table_close(rel, AccessShareLock);
+	return attnum != InvalidAttrNumber;
+}
+
 static ChangeTracking *
-tracking_from_tuple(HeapTuple tuple, TupleDesc desc)
+tracking_from_tuple(HeapTuple tuple, Relation rel)
 {
 	ChangeTracking *tracking = palloc0(sizeof(ChangeTracking));
 	Datum		values[NCOLS];
 	bool		isnull[NCOLS];
-	char	   *name;
 	Datum	   *elems;
 	bool	   *nulls;
 	int			nelems;
 
-	Assert(desc->natts == NCOLS);
-	heap_deform_tuple(tuple, desc, values, isnull);
+	catalog_deform(&columns, rel, tuple, values, isnull);
 
-	name = TextDatumGetCString(values[COL_STABLE_NAME - 1]);
-	strlcpy(tracking->source.stable_name, name, sizeof(tracking->source.stable_name));
+	if (!isnull[COL_STABLE_NAME - 1])
+		strlcpy(tracking->source.stable_name,
+				TextDatumGetCString(values[COL_STABLE_NAME - 1]),
+				sizeof(tracking->source.stable_name));
 	tracking->source.oid = DatumGetObjectId(values[COL_SOURCE - 1]);
 	tracking->mode = mode_from_name(TextDatumGetCString(values[COL_CAPTURE_MODE - 1]));
 	tracking->signature = (uint64) DatumGetInt64(values[COL_SIGNATURE - 1]);
@@ -95,45 +117,39 @@ tracking_from_tuple(HeapTuple tuple, TupleDesc desc)
 	return tracking;
 }
 
-/* Copy of the row with this stable name, or NULL. */
+/* Copy of the row that an index has under this key, or NULL. */
 static HeapTuple
-tracking_tuple_by_name(Relation rel, const char *stable_name)
+tracking_tuple(Relation rel, const char *indexname, ScanKey key)
 {
-	Relation	index = index_open(pgt_catalog_relid(CHANGE_TRACKING_NAME), AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	SysScanDesc scan = systable_beginscan(rel, pgt_catalog_relid(indexname), true,
+										  NULL, 1, key);
+	HeapTuple	tuple = systable_getnext(scan);
 
-	/* The key compares in the collation that the index is ordered by. */
-	ScanKeyEntryInitialize(&key, 0, COL_STABLE_NAME, BTEqualStrategyNumber,
-						   InvalidOid, index->rd_indcollation[0],
-						   F_TEXTEQ, CStringGetTextDatum(stable_name));
-	scan = systable_beginscan(rel, RelationGetRelid(index), true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 		tuple = heap_copytuple(tuple);
 	systable_endscan(scan);
-	index_close(index, AccessShareLock);
 	return tuple;
+}
+
+static HeapTuple
+tracking_tuple_by_source(Relation rel, Oid source)
+{
+	ScanKeyData key;
+
+	ScanKeyInit(&key, COL_SOURCE, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(source));
+	return tracking_tuple(rel, CHANGE_TRACKING_SOURCE, &key);
 }
 
 ChangeTracking *
 change_tracking_read(Oid source)
 {
 	Relation	rel = table_open(pgt_catalog_relid(CHANGE_TRACKING), AccessShareLock);
+	HeapTuple	tuple = tracking_tuple_by_source(rel, source);
 	ChangeTracking *tracking = NULL;
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
 
-	ScanKeyInit(&key, COL_SOURCE, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(source));
-	scan = systable_beginscan(rel, pgt_catalog_relid(CHANGE_TRACKING_SOURCE), true,
-							  NULL, 1, &key);
-	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
-		tracking = tracking_from_tuple(tuple, RelationGetDescr(rel));
-	systable_endscan(scan);
+		tracking = tracking_from_tuple(tuple, rel);
 	table_close(rel, AccessShareLock);
 	return tracking;
 }
@@ -142,11 +158,22 @@ ChangeTracking *
 change_tracking_read_by_name(const char *stable_name)
 {
 	Relation	rel = table_open(pgt_catalog_relid(CHANGE_TRACKING), AccessShareLock);
-	HeapTuple	tuple = tracking_tuple_by_name(rel, stable_name);
+	AttrNumber	attnum = catalog_attribute(&columns, rel, COL_STABLE_NAME);
 	ChangeTracking *tracking = NULL;
 
-	if (HeapTupleIsValid(tuple))
-		tracking = tracking_from_tuple(tuple, RelationGetDescr(rel));
+	if (attnum != InvalidAttrNumber)
+	{
+		ScanKeyData key;
+		HeapTuple	tuple;
+
+		/* The key compares in the collation that the index is ordered by. */
+		ScanKeyEntryInitialize(&key, 0, attnum, BTEqualStrategyNumber, InvalidOid,
+							   TupleDescAttr(RelationGetDescr(rel), attnum - 1)->attcollation,
+							   F_TEXTEQ, CStringGetTextDatum(stable_name));
+		tuple = tracking_tuple(rel, CHANGE_TRACKING_NAME, &key);
+		if (HeapTupleIsValid(tuple))
+			tracking = tracking_from_tuple(tuple, rel);
+	}
 	table_close(rel, AccessShareLock);
 	return tracking;
 }
@@ -161,7 +188,7 @@ change_tracking_read_all(void)
 
 	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		result = lappend(result, tracking_from_tuple(tuple, RelationGetDescr(rel)));
+		result = lappend(result, tracking_from_tuple(tuple, rel));
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return result;
@@ -181,7 +208,7 @@ invalidate_tracking(const ChangeTracking *tracking)
 	ListCell   *lc;
 
 	invalidate_relation(tracking->source.oid);
-	invalidate_relation(buffer_relid(tracking->source.stable_name));
+	invalidate_relation(buffer_relid(&tracking->source));
 	foreach(lc, tracking->partitions)
 		invalidate_relation(lfirst_oid(lc));
 }
@@ -203,35 +230,36 @@ void
 change_tracking_write(const ChangeTracking *tracking)
 {
 	Relation	rel = table_open(pgt_catalog_relid(CHANGE_TRACKING), RowExclusiveLock);
-	HeapTuple	old = tracking_tuple_by_name(rel, tracking->source.stable_name);
+	HeapTuple	old = tracking_tuple_by_source(rel, tracking->source.oid);
 	Datum		values[NCOLS] = {0};
 	bool		isnull[NCOLS] = {0};
 	bool		replace[NCOLS] = {0};
 
-	values[COL_STABLE_NAME - 1] = CStringGetTextDatum(tracking->source.stable_name);
 	values[COL_SOURCE - 1] = ObjectIdGetDatum(tracking->source.oid);
 	values[COL_CAPTURE_MODE - 1] = CStringGetTextDatum(mode_names[tracking->mode]);
 	values[COL_PARTITIONS - 1] = partitions_array(tracking->partitions);
 	values[COL_SIGNATURE - 1] = Int64GetDatum((int64) tracking->signature);
+	values[COL_TRACKED_SINCE - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
+	if (tracking->source.stable_name[0] != '\0')
+		values[COL_STABLE_NAME - 1] = CStringGetTextDatum(tracking->source.stable_name);
+	else
+		isnull[COL_STABLE_NAME - 1] = true;
 	values[COL_PLACEMENT - 1] = CStringGetTextDatum("local");
 	isnull[COL_FRONTIER_PER_NODE - 1] = true;
-	values[COL_TRACKED_SINCE - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 
 	if (HeapTupleIsValid(old))
 	{
-		HeapTuple	new;
-
 		/* Partitions that leave the list must look again, too. */
-		invalidate_tracking(tracking_from_tuple(old, RelationGetDescr(rel)));
-		replace[COL_SOURCE - 1] = true;
+		invalidate_tracking(tracking_from_tuple(old, rel));
 		replace[COL_CAPTURE_MODE - 1] = true;
 		replace[COL_PARTITIONS - 1] = true;
 		replace[COL_SIGNATURE - 1] = true;
-		new = heap_modify_tuple(old, RelationGetDescr(rel), values, isnull, replace);
-		CatalogTupleUpdate(rel, &old->t_self, new);
+		replace[COL_STABLE_NAME - 1] = true;
+		CatalogTupleUpdate(rel, &old->t_self,
+						   catalog_modify(&columns, rel, old, values, isnull, replace));
 	}
 	else
-		CatalogTupleInsert(rel, heap_form_tuple(RelationGetDescr(rel), values, isnull));
+		CatalogTupleInsert(rel, catalog_form(&columns, rel, values, isnull));
 
 	invalidate_tracking(tracking);
 	table_close(rel, RowExclusiveLock);
@@ -242,11 +270,11 @@ void
 change_tracking_delete(const ChangeTracking *tracking)
 {
 	Relation	rel = table_open(pgt_catalog_relid(CHANGE_TRACKING), RowExclusiveLock);
-	HeapTuple	old = tracking_tuple_by_name(rel, tracking->source.stable_name);
+	HeapTuple	old = tracking_tuple_by_source(rel, tracking->source.oid);
 
 	if (HeapTupleIsValid(old))
 	{
-		invalidate_tracking(tracking_from_tuple(old, RelationGetDescr(rel)));
+		invalidate_tracking(tracking_from_tuple(old, rel));
 		CatalogTupleDelete(rel, &old->t_self);
 	}
 	table_close(rel, RowExclusiveLock);

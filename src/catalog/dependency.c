@@ -42,7 +42,7 @@
 #define STREAM_TABLES_PKEY	"pgt_stream_tables_pkey"
 #define STREAM_TABLES_RELID "pgt_stream_tables_relid"
 
-/* Columns, in the order of sql/00_tables.sql. */
+/* Columns: those of every layout in the order of sql/00_tables.sql, and later ones. */
 enum
 {
 	COL_PGT_ID = 1,
@@ -50,9 +50,20 @@ enum
 	COL_SOURCE_TYPE,
 	COL_CAPTURED,
 	COL_COLUMNS_USED,
+	NFIXED = COL_COLUMNS_USED,
 	COL_STABLE_NAME,
 	COL_PLACEMENT,
 	NCOLS = COL_PLACEMENT
+};
+
+static const CatalogColumns columns = {
+	.ncolumns = NCOLS,
+	.nfixed = NFIXED,
+	.later = (const char *const[])
+	{
+		"source_stable_name",
+		"source_placement"
+	}
 };
 
 /* The first columns of pgt_stream_tables. */
@@ -182,16 +193,13 @@ names_to_columns(Oid relid, Datum array)
 }
 
 static Dependency *
-dependency_from_tuple(HeapTuple tuple, TupleDesc desc, int64 *pgt_id)
+dependency_from_tuple(HeapTuple tuple, Relation rel)
 {
 	Dependency *dep = palloc0(sizeof(Dependency));
 	Datum		values[NCOLS];
 	bool		isnull[NCOLS];
 
-	Assert(desc->natts == NCOLS);
-	heap_deform_tuple(tuple, desc, values, isnull);
-	if (pgt_id)
-		*pgt_id = DatumGetInt64(values[COL_PGT_ID - 1]);
+	catalog_deform(&columns, rel, tuple, values, isnull);
 	dep->source = DatumGetObjectId(values[COL_SOURCE - 1]);
 	dep->relkind = source_type_relkind(TextDatumGetCString(values[COL_SOURCE_TYPE - 1]));
 	dep->captured = DatumGetBool(values[COL_CAPTURED - 1]);
@@ -200,6 +208,22 @@ dependency_from_tuple(HeapTuple tuple, TupleDesc desc, int64 *pgt_id)
 				sizeof(dep->stable_name));
 	dep->columns = names_to_columns(dep->source, values[COL_COLUMNS_USED - 1]);
 	return dep;
+}
+
+/* NULL says that there is none. */
+static Datum
+name_datum(const char *stable_name)
+{
+	return stable_name[0] == '\0' ? (Datum) 0 : CStringGetTextDatum(stable_name);
+}
+
+SourceIdentifier
+dependency_source(const Dependency *dep)
+{
+	SourceIdentifier source = {.oid = dep->source};
+
+	strlcpy(source.stable_name, dep->stable_name, sizeof(source.stable_name));
+	return source;
 }
 
 void
@@ -214,13 +238,11 @@ dependency_insert(int64 pgt_id, const Dependency *dep)
 	values[COL_SOURCE_TYPE - 1] = CStringGetTextDatum(source_type_name(dep));
 	values[COL_CAPTURED - 1] = BoolGetDatum(dep->captured);
 	values[COL_COLUMNS_USED - 1] = columns_to_names(dep->source, dep->columns);
-	if (dep->stable_name[0] != '\0')
-		values[COL_STABLE_NAME - 1] = CStringGetTextDatum(dep->stable_name);
-	else
-		isnull[COL_STABLE_NAME - 1] = true;
+	values[COL_STABLE_NAME - 1] = name_datum(dep->stable_name);
+	isnull[COL_STABLE_NAME - 1] = dep->stable_name[0] == '\0';
 	values[COL_PLACEMENT - 1] = CStringGetTextDatum("local");
 
-	CatalogTupleInsert(rel, heap_form_tuple(RelationGetDescr(rel), values, isnull));
+	CatalogTupleInsert(rel, catalog_form(&columns, rel, values, isnull));
 	CacheInvalidateRelcache(rel);
 	table_close(rel, RowExclusiveLock);
 	CommandCounterIncrement();
@@ -240,7 +262,7 @@ dependency_read(int64 pgt_id)
 	scan = systable_beginscan(rel, pgt_catalog_relid(DEPENDENCIES_PKEY), true,
 							  NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		result = lappend(result, dependency_from_tuple(tuple, RelationGetDescr(rel), NULL));
+		result = lappend(result, dependency_from_tuple(tuple, rel));
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return result;
@@ -260,6 +282,33 @@ dependency_delete(int64 pgt_id)
 							  NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 		CatalogTupleDelete(rel, &tuple->t_self);
+	systable_endscan(scan);
+	CacheInvalidateRelcache(rel);
+	table_close(rel, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+void
+dependency_rename(const SourceIdentifier *source)
+{
+	Relation	rel = table_open(pgt_catalog_relid(DEPENDENCIES), RowExclusiveLock);
+	Datum		values[NCOLS];
+	bool		isnull[NCOLS];
+	bool		replace[NCOLS] = {0};
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	values[COL_STABLE_NAME - 1] = name_datum(source->stable_name);
+	isnull[COL_STABLE_NAME - 1] = source->stable_name[0] == '\0';
+	replace[COL_STABLE_NAME - 1] = true;
+	ScanKeyInit(&key, COL_SOURCE, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(source->oid));
+	scan = systable_beginscan(rel, pgt_catalog_relid(DEPENDENCIES_SOURCE), true,
+							  NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		CatalogTupleUpdate(rel, &tuple->t_self,
+						   catalog_modify(&columns, rel, tuple, values, isnull, replace));
 	systable_endscan(scan);
 	CacheInvalidateRelcache(rel);
 	table_close(rel, RowExclusiveLock);
@@ -334,7 +383,7 @@ dependency_columns(Oid source)
 							  NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		Dependency *dep = dependency_from_tuple(tuple, RelationGetDescr(rel), NULL);
+		Dependency *dep = dependency_from_tuple(tuple, rel);
 
 		if (dep->captured)
 			result = bms_add_members(result, dep->columns);

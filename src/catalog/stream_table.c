@@ -51,7 +51,10 @@
 #define HISTORY_INDEX		"pgt_refresh_history_pkey"
 #define HISTORY_PGT_ID		2
 
-/* Columns of pgt_stream_tables, in the order of sql/00_tables.sql. */
+/*
+ * Columns of pgt_stream_tables: those of every layout in the order of
+ * sql/00_tables.sql, and later ones.
+ */
 enum
 {
 	COL_PGT_ID = 1,
@@ -81,10 +84,20 @@ enum
 	COL_ROWS_DELETED,
 	COL_DURATION_MS,
 	COL_LEARNED_COSTS,
-	COL_PLACEMENT,
 	COL_CREATED_AT,
 	COL_ORIGINAL_QUERY,
-	NCOLS = COL_ORIGINAL_QUERY
+	NFIXED = COL_ORIGINAL_QUERY,
+	COL_PLACEMENT,
+	NCOLS = COL_PLACEMENT
+};
+
+static const CatalogColumns columns = {
+	.ncolumns = NCOLS,
+	.nfixed = NFIXED,
+	.later = (const char *const[])
+	{
+		"st_placement"
+	}
 };
 
 /* One row, taken apart; replace says which columns were set. */
@@ -152,7 +165,9 @@ stream_table_lock(Oid relid, bool wait)
 	Oid			classid = pgt_catalog_relid(STREAM_TABLES);
 
 	if (!wait)
-		return ConditionalLockDatabaseObject(classid, relid, 0, ExclusiveLock);
+		return ConditionalLockRelationOid(classid, RowExclusiveLock) &&
+			ConditionalLockDatabaseObject(classid, relid, 0, ExclusiveLock);
+	LockRelationOid(classid, RowExclusiveLock);
 	LockDatabaseObject(classid, relid, 0, ExclusiveLock);
 	return true;
 }
@@ -162,7 +177,7 @@ stream_tables_open(LOCKMODE lockmode)
 {
 	Relation	rel = table_open(pgt_catalog_relid(STREAM_TABLES), lockmode);
 
-	if (RelationGetNumberOfAttributes(rel) < NCOLS)
+	if (RelationGetNumberOfAttributes(rel) < NFIXED)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the tables of extension pg_trickle are older than its library"),
@@ -249,25 +264,19 @@ row_get_costs(const Row *row, LearnedCosts *learned)
 }
 
 static void
-row_read(Row *row, HeapTuple tuple, TupleDesc desc)
+row_read(Row *row, HeapTuple tuple, Relation rel)
 {
-	/* Columns that a newer version of the extension added are not ours. */
-	Datum	   *values = palloc(desc->natts * sizeof(Datum));
-	bool	   *isnull = palloc(desc->natts * sizeof(bool));
-
-	heap_deform_tuple(tuple, desc, values, isnull);
-	memcpy(row->values, values, sizeof(row->values));
-	memcpy(row->isnull, isnull, sizeof(row->isnull));
+	catalog_deform(&columns, rel, tuple, row->values, row->isnull);
 	memset(row->replace, 0, sizeof(row->replace));
 }
 
 static StreamTable *
-stream_table_from_tuple(HeapTuple tuple, TupleDesc desc)
+stream_table_from_tuple(HeapTuple tuple, Relation rel)
 {
 	StreamTable *st = palloc0(sizeof(StreamTable));
 	Row			row;
 
-	row_read(&row, tuple, desc);
+	row_read(&row, tuple, rel);
 
 	st->tid = tuple->t_self;
 	st->pgt_id = DatumGetInt64(row.values[COL_PGT_ID - 1]);
@@ -333,7 +342,7 @@ stream_table_scan(Oid relid, Snapshot snapshot)
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 		result = lappend(result,
-						 stream_table_from_tuple(tuple, RelationGetDescr(rel)));
+						 stream_table_from_tuple(tuple, rel));
 
 	systable_endscan(scan);
 	UnregisterSnapshot(registered);
@@ -453,9 +462,6 @@ stream_table_insert(StreamTable *st, const char *defining_query)
 	Row			row;
 	HeapTuple	tuple;
 
-	if (RelationGetNumberOfAttributes(rel) != NCOLS)
-		elog(ERROR, "relation \"%s\" has %d columns instead of %d",
-			 STREAM_TABLES, RelationGetNumberOfAttributes(rel), NCOLS);
 	if (st->pgt_id == 0)
 		st->pgt_id = stream_table_new_id();
 
@@ -476,7 +482,7 @@ stream_table_insert(StreamTable *st, const char *defining_query)
 			TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
 	row_set_text(&row, COL_ORIGINAL_QUERY, defining_query);
 
-	tuple = heap_form_tuple(RelationGetDescr(rel), row.values, row.isnull);
+	tuple = catalog_form(&columns, rel, row.values, row.isnull);
 	CatalogTupleInsert(rel, tuple);
 	st->tid = tuple->t_self;
 	table_close(rel, RowExclusiveLock);
@@ -503,7 +509,7 @@ stream_table_fetch_newest(Relation rel, const StreamTable *st,
 				 errhint("Run the transaction again.")));
 	*tuple = heap_copytuple(&current);
 	ReleaseBuffer(buffer);
-	row_read(row, *tuple, RelationGetDescr(rel));
+	row_read(row, *tuple, rel);
 	if (DatumGetInt64(row->values[COL_PGT_ID - 1]) != st->pgt_id)
 		elog(ERROR, "row of stream table %lld has moved", (long long) st->pgt_id);
 }
@@ -511,24 +517,9 @@ stream_table_fetch_newest(Relation rel, const StreamTable *st,
 static void
 stream_table_write(Relation rel, HeapTuple old, const Row *row)
 {
-	int			ncols = 0;
-	int			cols[NCOLS];
-	Datum		values[NCOLS];
-	bool		isnull[NCOLS];
-	HeapTuple	tuple;
-
-	for (int i = 0; i < NCOLS; i++)
-	{
-		if (!row->replace[i])
-			continue;
-		cols[ncols] = i + 1;
-		values[ncols] = row->values[i];
-		isnull[ncols] = row->isnull[i];
-		ncols++;
-	}
-	tuple = heap_modify_tuple_by_cols(old, RelationGetDescr(rel), ncols,
-									  cols, values, isnull);
-	CatalogTupleUpdate(rel, &old->t_self, tuple);
+	CatalogTupleUpdate(rel, &old->t_self,
+					   catalog_modify(&columns, rel, old, row->values,
+									  row->isnull, row->replace));
 	CommandCounterIncrement();
 }
 

@@ -217,9 +217,9 @@ source_rows(const Refresh *r)
 		double		changes = r->windows[i].nrows;
 		ListCell   *lc;
 
-		rows += relation_rows(source->relid, changes);
+		rows += relation_rows(source->id.oid, changes);
 		foreach(lc, source->partitions)
-			if (lfirst_oid(lc) != source->relid)
+			if (lfirst_oid(lc) != source->id.oid)
 				rows += relation_rows(lfirst_oid(lc), changes);
 	}
 	return Max(rows, 1);

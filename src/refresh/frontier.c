@@ -3,8 +3,8 @@
  * frontier.c
  *	  Frontiers made from snapshots, and their JSON form.
  *
- *		{"sources": {"<stable_name>": {"snapshot": "xmin:xmax:xip,...",
- *									   "own": "xid:part"}},
+ *		{"sources": {"<key of the source>": {"snapshot": "xmin:xmax:xip,...",
+ *											  "own": "xid:part"}},
  *		 "sysid": "<system identifier>", "db": <database oid>,
  *		 "query": "<fingerprint of the query>", "net_first": true}
  *
@@ -97,8 +97,7 @@ frontier_at(Snapshot snapshot, FrontierOwn own, int nsources,
 	for (int i = 0; i < nsources; i++)
 	{
 		frontier->sources[i] = all;
-		strlcpy(frontier->sources[i].stable_name, sources[i].stable_name,
-				sizeof(all.stable_name));
+		strlcpy(frontier->sources[i].key, source_key(&sources[i]), sizeof(all.key));
 	}
 	return frontier;
 }
@@ -139,7 +138,7 @@ frontier_to_jsonb(const Frontier *frontier)
 	{
 		const SourceFrontier *f = &frontier->sources[i];
 
-		push_string(&state, WJB_KEY, f->stable_name);
+		push_string(&state, WJB_KEY, f->key);
 		pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 		push_string(&state, WJB_KEY, "snapshot");
 		push_string(&state, WJB_VALUE, snapshot_text(f));
@@ -277,9 +276,9 @@ frontier_from_jsonb(Jsonb *jsonb)
 
 		if (token == WJB_KEY)
 		{
-			if (v.val.string.len != PGT_STABLE_NAME_LEN)
+			if (v.val.string.len > PGT_STABLE_NAME_LEN)
 				malformed("sources");
-			memcpy(f->stable_name, v.val.string.val, PGT_STABLE_NAME_LEN);
+			memcpy(f->key, v.val.string.val, v.val.string.len);
 		}
 		else if (token == WJB_VALUE)
 		{
@@ -292,13 +291,27 @@ frontier_from_jsonb(Jsonb *jsonb)
 	return frontier;
 }
 
-const SourceFrontier *
-frontier_lookup(const Frontier *frontier, const char *stable_name)
+static const SourceFrontier *
+entry_of(const Frontier *frontier, const char *key)
 {
 	for (int i = 0; i < frontier->nsources; i++)
-		if (strcmp(frontier->sources[i].stable_name, stable_name) == 0)
+		if (strcmp(frontier->sources[i].key, key) == 0)
 			return &frontier->sources[i];
 	return NULL;
+}
+
+const SourceFrontier *
+frontier_lookup(const Frontier *frontier, const SourceIdentifier *source)
+{
+	const SourceFrontier *found = entry_of(frontier, source_key(source));
+
+	if (found == NULL && source->stable_name[0] != '\0')
+	{
+		SourceIdentifier unnamed = {.oid = source->oid};
+
+		found = entry_of(frontier, source_key(&unnamed));
+	}
+	return found;
 }
 
 bool

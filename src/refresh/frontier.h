@@ -32,7 +32,7 @@
 
 typedef struct SourceFrontier
 {
-	char		stable_name[PGT_STABLE_NAME_LEN + 1];
+	char		key[PGT_STABLE_NAME_LEN + 1];	/* source_key() */
 	uint64		xmin;			/* full transaction ids */
 	uint64		xmax;
 	int			nxip;
@@ -91,9 +91,12 @@ extern Frontier *frontier_at(Snapshot snapshot, FrontierOwn own, int nsources,
 extern Jsonb *frontier_to_jsonb(const Frontier *frontier);
 extern Frontier *frontier_from_jsonb(Jsonb *jsonb);
 
-/* The entry of one source, or NULL. */
+/*
+ * The entry of one source, or NULL.  A source that has a stable name is found
+ * under its oid, too, which is how it was called before it had one.
+ */
 extern const SourceFrontier *frontier_lookup(const Frontier *frontier,
-											 const char *stable_name);
+											 const SourceIdentifier *source);
 
 /* Do its transaction ids mean anything in this database of this cluster? */
 extern bool frontier_is_local(const Frontier *frontier);

@@ -75,9 +75,9 @@ check_sources_not_in_use(const CachedProgram *cached)
 	{
 		ListCell   *lc;
 
-		check_not_in_use(cached->sources[i].relid);
+		check_not_in_use(cached->sources[i].id.oid);
 		foreach(lc, cached->sources[i].partitions)
-			if (lfirst_oid(lc) != cached->sources[i].relid)
+			if (lfirst_oid(lc) != cached->sources[i].id.oid)
 				check_not_in_use(lfirst_oid(lc));
 	}
 }
@@ -211,7 +211,7 @@ check_snapshot(const Refresh *r, Snapshot snapshot)
 	{
 		ListCell   *lc;
 
-		check_not_rewritten(r->cached->sources[i].relid, snapshot);
+		check_not_rewritten(r->cached->sources[i].id.oid, snapshot);
 		foreach(lc, r->cached->sources[i].partitions)
 			check_not_rewritten(lfirst_oid(lc), snapshot);
 	}
@@ -229,12 +229,12 @@ check_partitions(const Refresh *r)
 		const CachedSource *source = &r->cached->sources[i];
 
 		if (source->partitions != NIL &&
-			list_difference_oid(find_all_inheritors(source->relid, NoLock, NULL),
+			list_difference_oid(find_all_inheritors(source->id.oid, NoLock, NULL),
 								source->partitions) != NIL)
 			ereport(ERROR,
 					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 					 errmsg("could not serialize access because a partition was attached to source \"%s\"",
-							get_rel_name(source->relid)),
+							get_rel_name(source->id.oid)),
 					 errhint("Retry the transaction.")));
 	}
 }
@@ -267,7 +267,7 @@ source_frontier(const Refresh *r, int i)
 {
 	if (r->st->frontier == NULL || r->buffers[i] == NULL)
 		return NULL;
-	return frontier_lookup(r->st->frontier, r->cached->sources[i].stable_name);
+	return frontier_lookup(r->st->frontier, &r->cached->sources[i].id);
 }
 
 static bool
@@ -373,7 +373,7 @@ read_windows(Refresh *r)
 		if (r->windows[i].has_marker)
 			set_action(r, ACTION_REINITIALIZE,
 					   psprintf("source \"%s\" was truncated, or changed in a way that could not be followed",
-								get_rel_name(r->cached->sources[i].relid)));
+								get_rel_name(r->cached->sources[i].id.oid)));
 	}
 }
 
@@ -578,11 +578,7 @@ new_frontier(const Refresh *r)
 
 	for (int i = 0; i < r->cached->nsources; i++)
 		if (r->buffers[i] != NULL)
-		{
-			sources[n].oid = r->cached->sources[i].relid;
-			strlcpy(sources[n++].stable_name, r->cached->sources[i].stable_name,
-					sizeof(sources[0].stable_name));
-		}
+			sources[n++] = r->cached->sources[i].id;
 	frontier = frontier_at(r->snapshot, r->own, n, sources);
 	frontier->query = program_fingerprint(r->program);
 	frontier->net_first = program_nets_first(r->program);

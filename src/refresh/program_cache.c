@@ -102,7 +102,7 @@ lock_source(CachedSource *source)
 {
 	ListCell   *lc;
 
-	LockRelationOid(source->relid, AccessShareLock);
+	LockRelationOid(source->id.oid, AccessShareLock);
 	foreach(lc, source->partitions)
 		LockRelationOid(lfirst_oid(lc), AccessShareLock);
 	if (OidIsValid(source->buffer))
@@ -126,7 +126,7 @@ load_source(CachedProgram *entry, ProgramSource *from, CachedSource *source)
 {
 	ChangeTracking *tracking = NULL;
 
-	source->relid = from->relid;
+	source->id.oid = from->relid;
 	source->partitions = NIL;
 	if (get_rel_relkind(from->relid) == RELKIND_PARTITIONED_TABLE)
 		source->partitions = find_all_inheritors(from->relid, AccessShareLock, NULL);
@@ -140,9 +140,8 @@ load_source(CachedProgram *entry, ProgramSource *from, CachedSource *source)
 										  get_rel_name(from->relid));
 		return;
 	}
-	strlcpy(source->stable_name, tracking->source.stable_name,
-			sizeof(source->stable_name));
-	source->buffer = buffer_relid(source->stable_name);
+	source->id = tracking->source;
+	source->buffer = buffer_relid(&source->id);
 	if (OidIsValid(source->buffer))
 		LockRelationOid(source->buffer, AccessShareLock);
 	if (entry->capture_problem == NULL)

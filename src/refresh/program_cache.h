@@ -14,8 +14,7 @@
 /* A source as a refresh needs it, in the order of program_sources(). */
 typedef struct CachedSource
 {
-	Oid			relid;
-	char		stable_name[PGT_STABLE_NAME_LEN + 1];
+	SourceIdentifier id;		/* only the oid if it is not captured */
 	Oid			buffer;			/* InvalidOid if it is not captured */
 	List	   *partitions;		/* oids */
 } CachedSource;

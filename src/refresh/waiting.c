@@ -29,8 +29,8 @@ trim_sources(const StreamTable *st)
 	foreach(lc, dependency_read(st->pgt_id))
 	{
 		Dependency *dep = lfirst(lc);
-		SourceIdentifier source = {.oid = dep->source};
-		Oid			buffer = dep->captured ? buffer_relid(dep->stable_name) : InvalidOid;
+		SourceIdentifier source = dependency_source(dep);
+		Oid			buffer = dep->captured ? buffer_relid(&source) : InvalidOid;
 		Relation	rel = OidIsValid(buffer) ? try_table_open(buffer, AccessShareLock) : NULL;
 		BlockNumber nblocks;
 
@@ -40,7 +40,6 @@ trim_sources(const StreamTable *st)
 		table_close(rel, NoLock);
 		if (nblocks < TRIM_BLOCKS)
 			continue;
-		strlcpy(source.stable_name, dep->stable_name, sizeof(source.stable_name));
 		(void) buffer_trim(&source, 0);
 	}
 }
@@ -86,14 +85,15 @@ refresh_has_changes(const StreamTable *st)
 	foreach(lc, dependency_read(st->pgt_id))
 	{
 		Dependency *dep = lfirst(lc);
+		SourceIdentifier source = dependency_source(dep);
 		const SourceFrontier *since;
 		Oid			buffer;
 		Relation	rel;
 
 		if (!dep->captured || pending)
 			continue;
-		since = frontier_lookup(st->frontier, dep->stable_name);
-		buffer = buffer_relid(dep->stable_name);
+		since = frontier_lookup(st->frontier, &source);
+		buffer = buffer_relid(&source);
 		rel = OidIsValid(buffer) ? try_table_open(buffer, AccessShareLock) : NULL;
 		if (since == NULL || rel == NULL)
 			pending = true;

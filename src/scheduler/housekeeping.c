@@ -59,7 +59,7 @@ carry_over(TrimTarget *target)
 {
 	for (int i = 0; i < ntargets; i++)
 	{
-		if (strcmp(targets[i].source.stable_name, target->source.stable_name) == 0)
+		if (targets[i].source.oid == target->source.oid)
 		{
 			target->suggested = targets[i].suggested;
 			target->not_before = targets[i].not_before;
@@ -121,7 +121,7 @@ trim_due(void)
 static BlockNumber
 buffer_blocks(const SourceIdentifier *source)
 {
-	Oid			relid = buffer_relid(source->stable_name);
+	Oid			relid = buffer_relid(source);
 	Relation	buffer;
 	BlockNumber blocks;
 
