@@ -26,6 +26,7 @@ int			pgt_max_consecutive_errors = 3;
 int			pgt_history_retention = MINUTES_PER_WEEK;
 int			pgt_debug_apply = APPLY_PATH_AUTO;
 int			pgt_debug_plan = DEBUG_PLAN_AUTO;
+char	   *pgt_debug_stable_name = NULL;
 
 static bool check_schedule(char **newval, void **extra, GucSource source);
 
@@ -126,6 +127,15 @@ static const Setting settings[] = {
 		.enumvar = &pgt_debug_plan,
 		.boot = DEBUG_PLAN_AUTO,
 		.options = plan_options,
+	},
+	{
+		.name = "pg_trickle.debug_stable_name",
+		.short_desc = "Is hashed in place of the name of a table that begins to be tracked.",
+		.long_desc = "For tests: two tables that have the same hash.",
+		.context = PGC_SUSET,
+		.flags = HIDDEN_SETTING,
+		.stringvar = &pgt_debug_stable_name,
+		.boot_string = "",
 	},
 };
 

@@ -60,6 +60,7 @@ extern int	pgt_max_consecutive_errors;
 extern int	pgt_history_retention;	/* minutes */
 extern int	pgt_debug_apply;	/* DebugApplyPath */
 extern int	pgt_debug_plan;		/* DebugPlan */
+extern char *pgt_debug_stable_name;
 
 extern void pgt_guc_init(void);
 

@@ -72,16 +72,17 @@ report_name_in_use(Oid source, const ChangeTracking *other)
 static void
 name_source(SourceIdentifier *source, Oid relid)
 {
-	char	   *text;
+	const char *text = pgt_debug_stable_name;
 	ChangeTracking *other;
 
 	source->oid = relid;
 	source->stable_name[0] = '\0';
 	if (!change_tracking_has_names())
 		return;
-	text = psprintf("%u/%s.%s", MyDatabaseId,
-					get_namespace_name(get_rel_namespace(relid)),
-					get_rel_name(relid));
+	if (text[0] == '\0')
+		text = psprintf("%u/%s.%s", MyDatabaseId,
+						get_namespace_name(get_rel_namespace(relid)),
+						get_rel_name(relid));
 	stable_hash(text, strlen(text), source->stable_name);
 	other = change_tracking_read_by_name(source->stable_name);
 	if (other == NULL)

@@ -46,3 +46,6 @@ SELECT count(*) AS stray_triggers
 SELECT count(*) AS tracked_for_nobody
   FROM pgtrickle.pgt_change_tracking t
  WHERE NOT EXISTS (SELECT FROM pgtrickle.pgt_dependencies d WHERE d.source = t.source);
+
+-- and none of what all tests made is named by an oid
+SELECT named_by_oid();

@@ -113,3 +113,26 @@ BEGIN
 END $$;
 
 SELECT pgtrickle.version() = (SELECT extversion FROM pg_extension WHERE extname = 'pg_trickle') AS same_version;
+
+-- What is in our schemas, and the triggers that call into them.
+CREATE FUNCTION named_objects() RETURNS TABLE (name text) LANGUAGE sql STABLE AS $$
+	WITH ours AS (SELECT oid FROM pg_namespace WHERE nspname IN ('pgtrickle', 'pgtrickle_defs', 'pgtrickle_changes'))
+	SELECT relname::text FROM pg_class WHERE relnamespace IN (SELECT oid FROM ours)
+	UNION ALL
+	SELECT proname FROM pg_proc WHERE pronamespace IN (SELECT oid FROM ours)
+	UNION ALL
+	SELECT typname FROM pg_type WHERE typnamespace IN (SELECT oid FROM ours)
+	UNION ALL
+	SELECT conname FROM pg_constraint WHERE connamespace IN (SELECT oid FROM ours)
+	UNION ALL
+	SELECT tgname FROM pg_trigger JOIN pg_proc p ON p.oid = tgfoid WHERE p.pronamespace IN (SELECT oid FROM ours)
+$$;
+
+-- Those whose names hold what may be an oid.  The view def_16400 would be taken for
+-- one; no run makes so many stream tables.
+CREATE FUNCTION named_by_oid() RETURNS SETOF text LANGUAGE sql STABLE AS $$
+	SELECT DISTINCT o.name FROM named_objects() o
+	  CROSS JOIN LATERAL regexp_matches(o.name, '[0-9]+', 'g') AS m (digits)
+	 WHERE length(m.digits[1]) BETWEEN 5 AND 10 AND m.digits[1]::bigint >= 16384
+	   AND o.name !~ '_[0-9a-f]{16}$'
+$$;
