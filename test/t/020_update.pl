@@ -5,6 +5,7 @@ use warnings;
 
 use FindBin;
 use lib $FindBin::RealBin;
+use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -120,6 +121,8 @@ my $objects = q{
 		SELECT regexp_replace(relname, '^(changes)_[0-9]{1,10}$', '\1_OID') AS name
 		  FROM pg_class WHERE relnamespace = 'pgtrickle_changes'::regnamespace AND relkind = 'r'
 		UNION ALL
+		SELECT conname FROM pg_constraint WHERE connamespace = 'pgtrickle_changes'::regnamespace AND conname ~ '[0-9]'
+		UNION ALL
 		SELECT regexp_replace(proname, '_[0-9]{1,10}$', '_OID') FROM pg_proc WHERE pronamespace = 'pgtrickle_changes'::regnamespace
 		UNION ALL
 		SELECT regexp_replace(tgname, '_[0-9]{1,10}$', '_OID') || CASE WHEN tgenabled = 'A' THEN '' ELSE ' disabled' END
@@ -192,6 +195,47 @@ foreach my $st (@tables)
 is($node->safe_psql('used', q{SELECT string_agg(pgt_name, ' ' ORDER BY pgt_name) FROM pgtrickle.pgt_stream_tables WHERE last_refresh_action = 'REINITIALIZE'}),
 	'st_agg st_plain st_polled', 'each that reads the table was computed anew');
 
+# ---- under load, and with the scheduler running
+settings($node, 'pg_trickle.enabled' => 'on', deadlock_timeout => "'50ms'");
+$node->safe_psql('used', "SELECT pgtrickle.alter_stream_table('$_->[0]', schedule => '0s')") foreach @tables;
+my $script = PostgreSQL::Test::Utils::tempdir . '/load.sql';
+append_to_file($script, <<'LOAD');
+\set id random(1, 40)
+BEGIN;
+UPDATE t SET v = v + 1, k = :id % 4 WHERE id = :id;
+INSERT INTO p VALUES (:id % 3, :id);
+DELETE FROM p WHERE v = :id + 1;
+INSERT INTO child VALUES (:id, 1);
+END;
+SELECT pgtrickle.refresh_stream_table('st_plain');
+LOAD
+my ($out, $err) = ('', '');
+my $load = IPC::Run::start([ $node->installed_command('pgbench'), '-n', '-c', 3, '-j', 1, '-t', 150, '--max-tries=0',
+		'-h', $node->host, '-p', $node->port, '-f', $script, 'used' ], '<', \undef, '>', \$out, '2>', \$err);
+my $updates = 0;
+foreach my $to ($old, $new, $old, $new)
+{
+	foreach my $attempt (1 .. 50)
+	{
+		my ($rc, undef, $error) = $node->psql('used', "ALTER EXTENSION pg_trickle UPDATE TO '$to'");
+		last if $rc == 0 && ++$updates;
+		next if $error =~ /deadlock detected/;
+		diag($error);
+		last;
+	}
+}
+is($updates, 4, 'updated four times under load');
+$load->finish;
+is(join("\n", grep { /ERROR:/ } split /\n/, $err), '', 'the load met no error but deadlocks');
+foreach my $st (@tables)
+{
+	ok(becomes_same($node, @$st, 'used'), "after the load: the scheduler brings $st->[0] up to date");
+}
+is($node->safe_psql('used', q{SELECT count(*) FROM pgtrickle.pgt_stream_tables WHERE status <> 'ACTIVE'}), '0', 'nothing was suspended');
+is($node->safe_psql('used', q{SELECT sum(missing + surplus) FROM pgtrickle.pgt_stream_tables, pgtrickle.verify_stream_table(pgt_name::text)}),
+	'0', 'verify_stream_table() agrees');
+settings($node, 'pg_trickle.enabled' => 'off');
+
 # ---- rows without a stable name: a dump of the old layout is restored into the new one
 $node->safe_psql('used', "ALTER EXTENSION pg_trickle UPDATE TO '$old'");
 my $dir = PostgreSQL::Test::Utils::tempdir;
@@ -210,6 +254,21 @@ $node->safe_psql('restored', $change);
 all_right('restored', 'from then on');
 $node->safe_psql('restored', q{CREATE TABLE later (x int); SELECT pgtrickle.create_stream_table('st_later', 'SELECT x FROM later', '1h', 'DIFFERENTIAL')});
 is($node->safe_psql('restored', "SELECT count(*), count(source_stable_name) FROM pgtrickle.pgt_change_tracking"), '8|1', 'a new source gets one');
+
+# A name that got lost: found out, and nothing is counted twice.
+$node->safe_psql('restored', q{
+	CREATE TABLE lost AS SELECT 'changes_' || source_stable_name AS buffer FROM pgtrickle.pgt_change_tracking WHERE source = 'later'::regclass;
+	INSERT INTO later VALUES (1);
+	UPDATE pgtrickle.pgt_change_tracking SET source_stable_name = NULL WHERE source = 'later'::regclass;
+	UPDATE pgtrickle.pgt_dependencies SET source_stable_name = NULL WHERE source = 'later'::regclass;
+	INSERT INTO later VALUES (2);
+});
+foreach my $action ('REINITIALIZE', 'DIFFERENTIAL')
+{
+	ok(refreshed_same($node, 'st_later', 'x', 'SELECT x FROM later', 'restored'), "without its name the source is right, by $action");
+	is($node->safe_psql('restored', "SELECT last_refresh_action FROM pgtrickle.pgt_stream_tables WHERE pgt_name = 'st_later'"), $action, 'and says so');
+	$node->safe_psql('restored', 'INSERT INTO later VALUES (3)');
+}
 
 # ---- nothing is left in the end
 foreach my $db ('used', 'restored')
