@@ -77,6 +77,11 @@ extern Oid	buffer_ensure(const SourceIdentifier *source, const Bitmapset *column
 /* Name a buffer as another identifier of the same source says; no error if there is none. */
 extern void buffer_rename(const SourceIdentifier *source, const SourceIdentifier *as);
 
+/*
+ * Empty it, under AccessExclusiveLock.  Nothing in it may be wanted by anybody.
+ */
+extern void buffer_empty(const SourceIdentifier *source);
+
 /* Drop the columns that are not in keep. */
 extern void buffer_narrow(const SourceIdentifier *source, const Bitmapset *keep);
 

@@ -203,8 +203,8 @@ collect_wanted(Relation rel, List *frontiers, Snapshot snapshot)
 	return store;
 }
 
-static void
-empty_buffer(const SourceIdentifier *source)
+void
+buffer_empty(const SourceIdentifier *source)
 {
 	TruncateStmt *stmt = makeNode(TruncateStmt);
 	SuperuserContext ctx;
@@ -282,7 +282,7 @@ buffer_trim(const SourceIdentifier *source, int wait_ms)
 		UnlockRelationOid(buffer, AccessExclusiveLock);
 		return false;
 	}
-	empty_buffer(source);
+	buffer_empty(source);
 	if (action == TRIM_MOVE)
 		put_back(buffer, wanted);
 	return true;

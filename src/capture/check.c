@@ -135,6 +135,8 @@ check_all(const ChangeTracking *tracking)
 
 	if (reason)
 		return psprintf("\"%s\" %s", get_rel_name(source), reason);
+	if (change_tracking_is_foreign(tracking))
+		return psprintf("\"%s\" was restored from another cluster", get_rel_name(source));
 	if (list_difference_oid(partitions, tracking->partitions) != NIL ||
 		list_difference_oid(tracking->partitions, partitions) != NIL)
 		return psprintf("the partitions of \"%s\" changed", get_rel_name(source));

@@ -168,6 +168,19 @@ write_marker(Oid source, Oid buffer)
 	CommandCounterIncrement();
 }
 
+/*
+ * Nobody needs what is in the buffer, since everybody has to compute his result
+ * anew.  Rows of transactions of another cluster would do harm: their ids may be
+ * those of transactions to come.
+ */
+static void
+start_afresh(const ChangeTracking *tracking, Oid buffer)
+{
+	if (change_tracking_is_foreign(tracking))
+		buffer_empty(&tracking->source);
+	write_marker(tracking->source.oid, buffer);
+}
+
 /* Remove our triggers from a relation that may be gone. */
 static void
 remove_from_relation(const ChangeTracking *tracking, Oid relid)
@@ -231,7 +244,7 @@ capture_ensure(Oid source, const Bitmapset *columns)
 		change_tracking_write(tracking);
 	}
 	if (broken)
-		write_marker(source, buffer);
+		start_afresh(tracking, buffer);
 	return tracking;
 }
 
@@ -380,5 +393,5 @@ capture_rename(Oid source, const char *stable_name)
 	dependency_rename(&tracking->source);
 	buffer = buffer_relid(&tracking->source);
 	if (broken && OidIsValid(buffer))
-		write_marker(source, buffer);
+		start_afresh(tracking, buffer);
 }

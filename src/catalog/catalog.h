@@ -250,10 +250,17 @@ typedef struct ChangeTracking
 	CaptureMode mode;
 	List	   *partitions;		/* oids of the inheritors that carry triggers */
 	uint64		signature;		/* of the triggers when they were installed */
+	uint64		sysid;			/* of the cluster where this was written */
 } ChangeTracking;
 extern ChangeTracking *change_tracking_read(Oid source);	/* NULL: not tracked */
 extern ChangeTracking *change_tracking_read_by_name(const char *stable_name);
 extern List *change_tracking_read_all(void);
+/*
+ * Is it of another cluster, from which the database was restored?  What the
+ * buffer then holds was done by transactions of that one, whose ids mean nothing
+ * here.
+ */
+extern bool change_tracking_is_foreign(const ChangeTracking *tracking);
 /* Insert or replace; invalidates the relcache entries of source and partitions. */
 extern void change_tracking_write(const ChangeTracking *tracking);
 extern void change_tracking_delete(const ChangeTracking *tracking);

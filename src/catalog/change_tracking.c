@@ -18,6 +18,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_type.h"
 #include "utils/array.h"
@@ -42,6 +43,7 @@ enum
 	COL_CAPTURE_MODE,
 	COL_PARTITIONS,
 	COL_SIGNATURE,
+	COL_SYSID,
 	COL_TRACKED_SINCE,
 	NFIXED = COL_TRACKED_SINCE,
 	COL_STABLE_NAME,
@@ -107,6 +109,7 @@ tracking_from_tuple(HeapTuple tuple, Relation rel)
 	tracking->source.oid = DatumGetObjectId(values[COL_SOURCE - 1]);
 	tracking->mode = mode_from_name(TextDatumGetCString(values[COL_CAPTURE_MODE - 1]));
 	tracking->signature = (uint64) DatumGetInt64(values[COL_SIGNATURE - 1]);
+	tracking->sysid = (uint64) DatumGetInt64(values[COL_SYSID - 1]);
 	deconstruct_array(DatumGetArrayTypeP(values[COL_PARTITIONS - 1]),
 					  REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT,
 					  &elems, &nulls, &nelems);
@@ -226,6 +229,12 @@ partitions_array(List *partitions)
 										   true, TYPALIGN_INT));
 }
 
+bool
+change_tracking_is_foreign(const ChangeTracking *tracking)
+{
+	return tracking->sysid != GetSystemIdentifier();
+}
+
 void
 change_tracking_write(const ChangeTracking *tracking)
 {
@@ -239,6 +248,7 @@ change_tracking_write(const ChangeTracking *tracking)
 	values[COL_CAPTURE_MODE - 1] = CStringGetTextDatum(mode_names[tracking->mode]);
 	values[COL_PARTITIONS - 1] = partitions_array(tracking->partitions);
 	values[COL_SIGNATURE - 1] = Int64GetDatum((int64) tracking->signature);
+	values[COL_SYSID - 1] = Int64GetDatum((int64) GetSystemIdentifier());
 	values[COL_TRACKED_SINCE - 1] = TimestampTzGetDatum(GetCurrentTimestamp());
 	if (tracking->source.stable_name[0] != '\0')
 		values[COL_STABLE_NAME - 1] = CStringGetTextDatum(tracking->source.stable_name);
@@ -254,6 +264,7 @@ change_tracking_write(const ChangeTracking *tracking)
 		replace[COL_CAPTURE_MODE - 1] = true;
 		replace[COL_PARTITIONS - 1] = true;
 		replace[COL_SIGNATURE - 1] = true;
+		replace[COL_SYSID - 1] = true;
 		replace[COL_STABLE_NAME - 1] = true;
 		CatalogTupleUpdate(rel, &old->t_self,
 						   catalog_modify(&columns, rel, old, values, isnull, replace));

@@ -129,6 +129,36 @@ is($node->safe_psql('postgres',
 $node->safe_psql('template1', 'CREATE DATABASE copy TEMPLATE postgres');
 check_copy('copy');
 
+# ---- in another cluster, whose transactions have other ids
+$node->safe_psql('postgres', 'CREATE DATABASE later');
+$node->safe_psql('later', 'DO $$ BEGIN FOR i IN 1 .. 3000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$');
+$node->safe_psql('later', q{
+	CREATE EXTENSION pg_trickle;
+	CREATE TABLE t (id int, v int);
+	INSERT INTO t VALUES (1, 1);
+	SELECT pgtrickle.create_stream_table('st', 'SELECT id, v FROM t', '1h', 'DIFFERENTIAL');
+	SELECT pgtrickle.create_stream_table('st_above', 'SELECT count(*) AS n FROM st', '1h', 'DIFFERENTIAL');
+	INSERT INTO t VALUES (2, 2);
+	SELECT pgtrickle.refresh_stream_table('st');
+	INSERT INTO t VALUES (3, 3);
+});
+$node->command_ok([ 'pg_dump', '-f', "$dir/later.sql", $node->connstr('later') ], 'pg_dump of waiting changes');
+my $other = stream_node('other', conf => "pg_trickle.enabled = off\n");
+$other->start;
+$other->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/later.sql", $other->connstr('postgres') ],
+	'restored into another cluster');
+$other->safe_psql('postgres', 'INSERT INTO t VALUES (4, 4)');
+foreach my $action ('REINITIALIZE', 'DIFFERENTIAL', 'DIFFERENTIAL')
+{
+	ok(refreshed_same($other, 'st', 'id, v', 'SELECT id, v FROM t'), "other cluster: st is right by $action");
+	ok(refreshed_same($other, 'st_above', 'n', 'SELECT count(*) AS n FROM t'), 'and so is the one above');
+	is($other->safe_psql('postgres', 'SELECT string_agg(DISTINCT last_refresh_action, $$ $$) FROM pgtrickle.pgt_stream_tables'), $action, 'as they say');
+	is($other->safe_psql('postgres', "SELECT string_agg(DISTINCT last_refresh_reason, ' ') FROM pgtrickle.pgt_stream_tables"),
+		$action eq 'REINITIALIZE' ? 'it was restored from another cluster or database' : '', 'and why');
+	$other->safe_psql('postgres', 'UPDATE t SET v = v + 1; DELETE FROM t WHERE id = (SELECT min(id) FROM t)');
+}
+$other->stop;
+
 # ---- the original is none the worse
 foreach my $st (@tables)
 {
