@@ -346,7 +346,7 @@ extern void sources_forget_polled(DeltaProgram *program);
 extern const char *sources_uncapturable_reason(const DeltaProgram *program);
 /* The same: the owner may not read a table itself. */
 extern const char *sources_unreadable_reason(const DeltaProgram *program);
-/* The same: row security that looks at other rows. */
+/* The same: row security that looks at other rows, or could be got around. */
 extern const char *sources_policy_reason(Query *query);
 
 /* ---- fingerprint.c ---- */

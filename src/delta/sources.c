@@ -161,12 +161,41 @@ uses_virtual_column(const ProgramSource *source)
 }
 
 /*
- * A delta reads a table as its owner does, under the policies as they are after
- * the changes; the conditions of the query select again.  Both select the same
- * rows of any state of the table, unless a policy looks at other rows.
+ * Row security.  A delta reads a table as the stream table's owner does, under
+ * the policies as they are after the changes; the conditions of the query select
+ * again.  Both select the same rows of any state of the table, unless a policy
+ * looks at other rows, or the query reads the table as the owner of a view, from
+ * whom less is hidden.
+ *
+ * Captured changes pass no policy but the query's conditions, among which
+ * PostgreSQL chooses the order: it knows of no barrier there.  So nothing else
+ * may be asked of a row in a place that could come first, if it could tell
+ * somebody about it.
  */
+typedef struct PolicyWalk
+{
+	Oid			secured;		/* a table that has conditions of row security */
+	const char *reason;
+} PolicyWalk;
+
+static void
+look_at_policies(PolicyWalk *walk, Query *query, RangeTblEntry *rte)
+{
+	Oid			role = pgt_check_as_user(query, rte);
+
+	if (rte->securityQuals != NIL)
+		walk->secured = rte->relid;
+	if (checkExprHasSubLink((Node *) rte->securityQuals))
+		walk->reason = psprintf("row security of table \"%s\" has a subquery",
+								get_rel_name(rte->relid));
+	if (rte->rtekind == RTE_RELATION && OidIsValid(role) && role != GetUserId() &&
+		check_enable_rls(rte->relid, InvalidOid, true) == RLS_ENABLED)
+		walk->reason = psprintf("row security of table \"%s\" is not the same for role \"%s\", who owns a view",
+								get_rel_name(rte->relid), GetUserNameFromId(role, false));
+}
+
 static bool
-policy_walker(Node *node, const char **reason)
+policy_walker(Node *node, PolicyWalk *walk)
 {
 	if (node == NULL)
 		return false;
@@ -175,25 +204,96 @@ policy_walker(Node *node, const char **reason)
 		ListCell   *lc;
 
 		foreach(lc, ((Query *) node)->rtable)
-		{
-			RangeTblEntry *rte = lfirst(lc);
-
-			if (checkExprHasSubLink((Node *) rte->securityQuals))
-				*reason = psprintf("row security of table \"%s\" has a subquery",
-								   get_rel_name(rte->relid));
-		}
-		return query_tree_walker((Query *) node, policy_walker, reason, 0);
+			look_at_policies(walk, (Query *) node, lfirst(lc));
+		return query_tree_walker((Query *) node, policy_walker, walk, 0);
 	}
-	return expression_tree_walker(node, policy_walker, reason);
+	return expression_tree_walker(node, policy_walker, walk);
+}
+
+static bool
+is_leaky_function(Oid funcid, void *context)
+{
+	return !get_func_leakproof(funcid);
+}
+
+/* Is it more than columns, constants and calls of leakproof functions? */
+static bool
+leaky_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	switch (nodeTag(node))
+	{
+		case T_Query:
+			return query_tree_walker((Query *) node, leaky_walker, context, 0);
+		case T_FuncExpr:
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+		case T_ScalarArrayOpExpr:
+		case T_CoerceViaIO:
+		case T_RowCompareExpr:
+			if (check_functions_in_node(node, is_leaky_function, context))
+				return true;
+			break;
+		case T_CoerceToDomain:
+		case T_MinMaxExpr:
+		case T_XmlExpr:
+			return true;
+		default:
+			break;
+	}
+	return expression_tree_walker(node, leaky_walker, context);
+}
+
+static bool
+forget_policies_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		ListCell   *lc;
+
+		foreach(lc, ((Query *) node)->rtable)
+			((RangeTblEntry *) lfirst(lc))->securityQuals = NIL;
+		return query_tree_walker((Query *) node, forget_policies_walker, context, 0);
+	}
+	return expression_tree_walker(node, forget_policies_walker, context);
+}
+
+/*
+ * What the query gives out is computed of rows that have passed all conditions;
+ * unless rows are grouped, ordered or told apart by it, for then it may serve as
+ * a condition.
+ */
+static bool
+can_leak(Query *query)
+{
+	Query	   *rest = copyObject(query);
+	ListCell   *lc;
+
+	(void) forget_policies_walker((Node *) rest, NULL);
+	foreach(lc, rest->targetList)
+	{
+		TargetEntry *tle = lfirst(lc);
+
+		if (tle->ressortgroupref == 0 && !checkExprHasSubLink((Node *) tle->expr))
+			rest->targetList = foreach_delete_current(rest->targetList, lc);
+	}
+	return leaky_walker((Node *) rest, NULL);
 }
 
 const char *
 sources_policy_reason(Query *query)
 {
-	const char *reason = NULL;
+	PolicyWalk	walk = {0};
 
-	(void) policy_walker((Node *) query, &reason);
-	return reason;
+	(void) policy_walker((Node *) query, &walk);
+	if (walk.reason == NULL && OidIsValid(walk.secured) && can_leak(query))
+		walk.reason = psprintf("its conditions or keys call functions that could be shown rows which row security of table \"%s\" hides",
+							   get_rel_name(walk.secured));
+	return walk.reason;
 }
 
 /* Which sources cannot be captured; returns how many can. */
