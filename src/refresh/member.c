@@ -512,8 +512,8 @@ try_delta(Refresh *r)
 	{
 		r->cached->valid = false;
 		set_action(r, ACTION_DIFFERENTIAL,
-				   psprintf("joins are netted first, because of a data error on rows that never existed together: %s",
-							error->message));
+				   psprintf("joins are netted first, because of a data error (%s) on rows that never existed together",
+							unpack_sql_state(error->sqlerrcode)));
 		error = attempt_delta(r);
 	}
 	if (error == NULL)
@@ -521,7 +521,8 @@ try_delta(Refresh *r)
 	/* a row is met at the instant before, too, where joins cannot be netted first */
 	if (r->st->mode == REFRESH_MODE_DIFFERENTIAL && !program_is_timed(r->program))
 		ReThrowError(error);
-	set_action(r, ACTION_FULL, psprintf("a data error in its delta: %s", error->message));
+	set_action(r, ACTION_FULL, psprintf("a data error (%s) in its delta",
+										unpack_sql_state(error->sqlerrcode)));
 }
 
 static void
