@@ -60,7 +60,9 @@ typedef struct VerifyCounts
  *
  * Floating point: the factor is arbitrary, and keeps the limits between two
  * rounded values away from numbers with few decimals, which are the ones that
- * occur.  Types that cannot be sorted have no EXCEPT: their text is compared.
+ * occur.  Types that cannot be sorted have no EXCEPT: what they look like is
+ * compared.  A cast to text would not do, for it may be a function that whoever
+ * owns the type has made for others to run.
  */
 static char *
 comparable_expression(const char *column, Oid type)
@@ -75,7 +77,7 @@ comparable_expression(const char *column, Oid type)
 						column,
 						base == FLOAT8OID ? "9.99999999EEEE" : "9.9999EEEE");
 	if (!OidIsValid(lookup_type_cache(base, TYPECACHE_LT_OPR)->lt_opr))
-		return psprintf("%s::pg_catalog.text", column);
+		return psprintf("pg_catalog.format('%%L', %s)", column);
 	return pstrdup(column);
 }
 
