@@ -32,6 +32,15 @@ superuser_enter(SuperuserContext *ctx)
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
+	superuser_pin_tablespace();
+}
+
+void
+superuser_pin_tablespace(void)
+{
+	(void) set_config_option("default_tablespace", "",
+							 PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 }
 
 void

@@ -24,6 +24,13 @@ typedef struct SuperuserContext
 extern void superuser_enter(SuperuserContext *ctx);
 extern void superuser_leave(const SuperuserContext *ctx);
 
+/*
+ * Where the caller wants his own tables says nothing about ours, and he may lack
+ * the right to have anything there.  To the end of the present nest level of
+ * settings; superuser_enter() does it.
+ */
+extern void superuser_pin_tablespace(void);
+
 /* Run one utility statement; identifiers in it are quoted and qualified. */
 extern void superuser_execute(const char *sql);
 

@@ -35,6 +35,7 @@
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
+#include "buffer/superuser.h"
 #include "refresh/refresh.h"
 #include "refresh/storage.h"
 
@@ -149,6 +150,7 @@ create_part(const char *name, const DeltaProgram *part, Oid st, Oid owner)
 	Oid			relid;
 
 	owner_context_enter(&ctx, BOOTSTRAP_SUPERUSERID);
+	superuser_pin_tablespace();
 	relid = create_table(PGT_DEFS_SCHEMA, name, part);
 	comment_table(PGT_DEFS_SCHEMA, name,
 				  psprintf("auxiliary table of stream table %s", get_rel_name(st)));
