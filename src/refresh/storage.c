@@ -368,8 +368,24 @@ notice_lost_objects(Oid oldrelid)
 		ereport(NOTICE,
 				(errmsg("stream table \"%s\" is replaced by a new table without its former indexes, triggers and policies",
 						RelationGetRelationName(rel)),
-				 errdetail("The new query has other columns, or other rows by the same key.")));
+				 errdetail("The new query has other columns, or other rows by the same key."),
+				 policies ? errhint("Row security stays on, so that nobody but the owner sees a row before there are policies again.") : 0));
 	table_close(rel, NoLock);
+}
+
+/* Rights are carried over, so what restricts them must not get lost. */
+static void
+copy_row_security(Oid oldrelid, Oid newrelid)
+{
+	Relation	old = table_open(oldrelid, NoLock);
+	const char *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(newrelid)),
+												  get_rel_name(newrelid));
+
+	if (old->rd_rel->relrowsecurity)
+		run_sql(psprintf("ALTER TABLE %s ENABLE ROW LEVEL SECURITY", name));
+	if (old->rd_rel->relforcerowsecurity)
+		run_sql(psprintf("ALTER TABLE %s FORCE ROW LEVEL SECURITY", name));
+	table_close(old, NoLock);
 }
 
 void
@@ -381,6 +397,7 @@ storage_replace(Oid oldrelid, Oid newrelid)
 	LockRelationOid(oldrelid, AccessExclusiveLock);
 	notice_lost_objects(oldrelid);
 	copy_acl(oldrelid, newrelid);
+	copy_row_security(oldrelid, newrelid);
 	if (comment != NULL)
 		CreateComments(newrelid, RelationRelationId, 0, comment);
 	CommandCounterIncrement();
