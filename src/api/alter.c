@@ -216,8 +216,7 @@ pgt_alter_stream_table(PG_FUNCTION_ARGS)
 	AlterRequest request;
 	char	   *name = argument_text(fcinfo, 0, "name", false);
 
-	PreventCommandIfReadOnly("alter_stream_table()");
-	PreventCommandDuringRecovery("alter_stream_table()");
+	begin_change("alter_stream_table()");
 	request.query = argument_text(fcinfo, 1, "query", true);
 	request.schedule = argument_text(fcinfo, 2, "schedule", true);
 	request.mode = argument_text(fcinfo, 3, "refresh_mode", true);

@@ -30,6 +30,12 @@ extern char *argument_text(FunctionCallInfo fcinfo, int argno,
 extern char *schedule_argument(const char *schedule);
 
 /*
+ * What every function asks first that changes stream tables: not where nothing
+ * can be written, nor from within a refresh, which would lose track of them.
+ */
+extern void begin_change(const char *function);
+
+/*
  * stream_table_open() with the refresh locks of the whole group, for whoever
  * will refresh it while he holds other locks.
  */

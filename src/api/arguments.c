@@ -1,13 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * arguments.c
- *	  Arguments that several SQL functions take.
+ *	  What the SQL functions have in common: how they begin, and arguments that
+ *	  several take.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "api/api.h"
@@ -24,6 +26,14 @@ argument_text(FunctionCallInfo fcinfo, int argno, const char *name, bool null_ok
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be null", name)));
 	return NULL;
+}
+
+void
+begin_change(const char *function)
+{
+	PreventCommandIfReadOnly(function);
+	PreventCommandDuringRecovery(function);
+	refresh_refuse_nested(function);
 }
 
 StreamTable *

@@ -142,20 +142,13 @@ create_new(const CreateRequest *request, const CreateTarget *target)
 	scheduler_notify_change();
 }
 
-static void
-begin_command(const char *function)
-{
-	PreventCommandIfReadOnly(function);
-	PreventCommandDuringRecovery(function);
-}
-
 Datum
 pgt_create_stream_table(PG_FUNCTION_ARGS)
 {
 	CreateRequest request;
 	CreateTarget target;
 
-	begin_command("create_stream_table()");
+	begin_change("create_stream_table()");
 	read_request(fcinfo, &request);
 	resolve_target(request.name, &target);
 	if (OidIsValid(target.relid))
@@ -170,7 +163,7 @@ pgt_create_stream_table_if_not_exists(PG_FUNCTION_ARGS)
 	CreateRequest request;
 	CreateTarget target;
 
-	begin_command("create_stream_table_if_not_exists()");
+	begin_change("create_stream_table_if_not_exists()");
 	read_request(fcinfo, &request);
 	resolve_target(request.name, &target);
 	if (target.existing != NULL)
@@ -195,7 +188,7 @@ pgt_create_or_replace_stream_table(PG_FUNCTION_ARGS)
 	AlterRequest change = {0};
 	StreamTable *st;
 
-	begin_command("create_or_replace_stream_table()");
+	begin_change("create_or_replace_stream_table()");
 	read_request(fcinfo, &request);
 	resolve_target(request.name, &target);
 	if (OidIsValid(target.relid) && target.existing == NULL)

@@ -160,8 +160,7 @@ pgt_drop_stream_table(PG_FUNCTION_ARGS)
 	char	   *name = argument_text(fcinfo, 0, "name", false);
 	StreamTable *st;
 
-	PreventCommandIfReadOnly("drop_stream_table()");
-	PreventCommandDuringRecovery("drop_stream_table()");
+	begin_change("drop_stream_table()");
 	if (PG_ARGISNULL(1))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),

@@ -42,8 +42,7 @@ pgt_resume_stream_table(PG_FUNCTION_ARGS)
 	char	   *name = argument_text(fcinfo, 0, "name", false);
 	AlterRequest request = {.status = "ACTIVE"};
 
-	PreventCommandIfReadOnly("resume_stream_table()");
-	PreventCommandDuringRecovery("resume_stream_table()");
+	begin_change("resume_stream_table()");
 	stream_table_alter(stream_table_open(name, true), &request);
 	PG_RETURN_VOID();
 }

@@ -273,8 +273,7 @@ pgt_verify_stream_table(PG_FUNCTION_ARGS)
 	Datum		values[2];
 	bool		isnull[2] = {false, false};
 
-	PreventCommandIfReadOnly("verify_stream_table()");
-	PreventCommandDuringRecovery("verify_stream_table()");
+	begin_change("verify_stream_table()");
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 

@@ -76,6 +76,16 @@ refuse_in_trigger(void)
 }
 
 
+void
+refresh_refuse_nested(const char *function)
+{
+	if (refreshing)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("cannot execute %s from within a refresh", function),
+				 errhint("Remove the call from the query's functions and from the triggers on the stream table.")));
+}
+
 /* The member at which the last refresh stood, or ended. */
 static Oid	current_member = InvalidOid;
 
@@ -335,11 +345,7 @@ refresh_run_reporting(Oid relid, bool wait, const char *full_reason,
 	char	   *name;
 
 	PreventCommandDuringRecovery("refresh of a stream table");
-	if (refreshing)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_IN_USE),
-				 errmsg("cannot refresh a stream table from within a refresh"),
-				 errhint("Remove the call from the query's functions and from the triggers on the stream table.")));
+	refresh_refuse_nested("refresh_stream_table()");
 	refuse_in_trigger();
 	current_member = relid;
 

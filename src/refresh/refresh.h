@@ -45,6 +45,9 @@ typedef struct RefreshReport
 extern bool refresh_run_reporting(Oid relid, bool wait, const char *full_reason,
 								  RefreshReport *report);
 
+/* Raise an error if a refresh is under way in this session. */
+extern void refresh_refuse_nested(const char *function);
+
 /* After an error: the stream table that was being refreshed. */
 extern Oid	refresh_current_member(void);
 
