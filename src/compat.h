@@ -103,6 +103,14 @@ typedef bool TU_UpdateIndexes;
 #define pgt_check_as_user(query, rte) ((void) (query), (rte)->checkAsUser)
 #endif
 
+/* May the role have a table maintained, besides owning it?  From 17 on. */
+#if PG17_GE
+#define pgt_may_maintain(relid, role) \
+	(pg_class_aclcheck(relid, role, ACL_MAINTAIN) == ACLCHECK_OK)
+#else
+#define pgt_may_maintain(relid, role) ((void) (relid), (void) (role), false)
+#endif
+
 /* Make that true of entries which a query has from another one. */
 #if PG16_GE
 #define pgt_share_selected_columns(query, other) \

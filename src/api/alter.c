@@ -124,6 +124,7 @@ install_query(StreamTable *st, Oid newview, const DeltaProgram *program, Oid own
 		st->is_populated = false;
 	}
 	st->defview = newview;
+	st->frontier = frontier_of_nothing(0, owner);
 	st->needs_reinit = populated;
 	st->reinit_reason = populated ? pstrdup("query changed") : NULL;
 	definition_view_attach(newview, st->relid);
@@ -157,7 +158,7 @@ change_query(StreamTable *st, const char *text)
 	DeltaProgram *program;
 
 	program = definition_compile(newview, owner);
-	if (OidIsValid(st->defview) && pgt_relation_owner(st->defview) == owner &&
+	if (OidIsValid(st->defview) && stream_table_owns_query(st) &&
 		strcmp(definition_view_text(st->defview, owner),
 			   definition_view_text(newview, owner)) == 0 &&
 		storage_matches(st->relid, program_layout(program)))

@@ -130,6 +130,7 @@ create_new(const CreateRequest *request, const CreateTarget *target)
 
 	st->relid = storage_create(st->schema, st->name, program, owner);
 	definition_view_attach(st->defview, st->relid);
+	st->frontier = frontier_of_nothing(program_fingerprint(program), owner);
 	stream_table_insert(st, request->query);
 	refresh_lock_group(st->relid, refresh_sources(program));
 	refresh_track(st->pgt_id, program, owner);

@@ -29,7 +29,7 @@ pgt_refresh_stream_table(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("refresh_stream_table()");
 	PreventCommandDuringRecovery("refresh_stream_table()");
-	st = stream_table_open(name, false);
+	st = stream_table_open_maintained(name);
 	(void) refresh_run(st->relid, true, NULL);
 	if (!IsTransactionBlock())
 		refresh_trim_buffers(st);

@@ -142,9 +142,22 @@ extern List *stream_table_read_all(void);	/* of StreamTable *, newest state */
 extern StreamTable *stream_table_open(const char *name, bool lock);
 
 /*
+ * The same for who only wants it refreshed: the owner, and from PostgreSQL 17 on
+ * whoever has MAINTAIN on it.  It is not locked.
+ */
+extern StreamTable *stream_table_open_maintained(const char *name);
+
+/*
+ * Does the owner of the table answer for the query?  A table that was given to
+ * another role must not run what that role has never seen; the frontier says who
+ * gave the query, so that REASSIGN OWNED, which takes the definition along,
+ * makes no difference.
+ */
+extern bool stream_table_owns_query(const StreamTable *st);
+
+/*
  * Refuse to go on without a definition that the owner of the table answers
- * for: it may have been dropped with a source, and a table that was given to
- * another role must not run what that role has never seen.
+ * for: it may have been dropped with a source.
  */
 extern void stream_table_require_definition(const StreamTable *st);
 
@@ -159,7 +172,7 @@ extern int64 stream_table_new_id(void);
 extern void stream_table_insert(StreamTable *st, const char *defining_query);
 /*
  * Write back mode, status, schedule, defview, relid, is_populated, reinit
- * state, errors.  The row is at another place afterwards: read it again.
+ * state, frontier, errors.  The row is at another place afterwards: read it again.
  */
 extern void stream_table_update(const StreamTable *st);
 /* Replace the text that stream_table_insert() was given. */

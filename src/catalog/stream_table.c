@@ -367,8 +367,9 @@ stream_table_read_all(void)
 	return stream_table_scan(InvalidOid, NULL);
 }
 
-StreamTable *
-stream_table_open(const char *name, bool lock)
+/* The relation and its row, by a user's spelling of its name. */
+static StreamTable *
+find_by_name(const char *name)
 {
 	RangeVar   *rv;
 	Oid			relid;
@@ -387,26 +388,70 @@ stream_table_open(const char *name, bool lock)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a stream table", name),
 				 errhint("List them with SELECT name FROM pgtrickle.pgt_status().")));
-	if (!object_ownercheck(RelationRelationId, relid, GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be owner of stream table \"%s\"", name),
-				 errdetail("It is owned by role \"%s\".",
-						   GetUserNameFromId(pgt_relation_owner(relid), true)),
-				 errhint("Ask its owner, or run SET ROLE first.")));
+	return st;
+}
 
+static void
+require_owner(const char *name, Oid relid)
+{
+	if (object_ownercheck(RelationRelationId, relid, GetUserId()))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("must be owner of stream table \"%s\"", name),
+			 errdetail("It is owned by role \"%s\".",
+					   GetUserNameFromId(pgt_relation_owner(relid), true)),
+			 errhint("Ask its owner, or run SET ROLE first.")));
+}
+
+StreamTable *
+stream_table_open_maintained(const char *name)
+{
+	StreamTable *st = find_by_name(name);
+
+	if (!pgt_may_maintain(st->relid, GetUserId()))
+		require_owner(name, st->relid);
+	return st;
+}
+
+/*
+ * The right is checked before the lock, since nobody else may hold up
+ * refreshes, and once more with it: the table may have been given to another
+ * role while we waited, as whom the caller must not go on.  The lock on the
+ * table keeps it from being given away afterwards.
+ */
+StreamTable *
+stream_table_open(const char *name, bool lock)
+{
+	StreamTable *st = find_by_name(name);
+	Oid			relid = st->relid;
+
+	require_owner(name, relid);
 	if (!lock)
 		return st;
 
-	/* The right was checked first: nobody else may hold up refreshes. */
 	stream_table_lock(relid, true);
+	LockRelationOid(relid, AccessShareLock);
 	st = stream_table_read(relid, NULL);
 	if (st == NULL || !SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("stream table \"%s\" does not exist", name),
 				 errdetail("It was dropped by another session.")));
+	require_owner(name, relid);
 	return st;
+}
+
+bool
+stream_table_owns_query(const StreamTable *st)
+{
+	Oid			owner = pgt_relation_owner(st->relid);
+	const Frontier *frontier = st->frontier;
+
+	if (pgt_relation_owner(st->defview) != owner)
+		return false;
+	return frontier == NULL || !OidIsValid(frontier->owner) ||
+		!frontier_is_local(frontier) || frontier->owner == owner;
 }
 
 void
@@ -418,14 +463,13 @@ stream_table_require_definition(const StreamTable *st)
 				 errmsg("stream table \"%s\" has lost its query", st->name),
 				 errdetail("The query was dropped together with something it used."),
 				 errhint("Give it a query with pgtrickle.create_or_replace_stream_table(), or drop it.")));
-	if (pgt_relation_owner(st->defview) != pgt_relation_owner(st->relid))
+	if (!stream_table_owns_query(st))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the query of stream table \"%s\" belongs to another role",
 						st->name),
-				 errdetail("The table is owned by \"%s\", its query by \"%s\".",
-						   GetUserNameFromId(pgt_relation_owner(st->relid), true),
-						   GetUserNameFromId(pgt_relation_owner(st->defview), true)),
+				 errdetail("The table is owned by \"%s\", who did not give it that query.",
+						   GetUserNameFromId(pgt_relation_owner(st->relid), true)),
 				 errhint("Look at the query, and give it again with pgtrickle.create_or_replace_stream_table().")));
 }
 
@@ -433,6 +477,15 @@ int64
 stream_table_new_id(void)
 {
 	return nextval_internal(pgt_catalog_relid(STREAM_TABLES_SEQ), false);
+}
+
+static void
+row_set_frontier(Row *row, const Frontier *frontier)
+{
+	if (frontier == NULL)
+		row_set_null(row, COL_FRONTIER);
+	else
+		row_set(row, COL_FRONTIER, JsonbPGetDatum(frontier_to_jsonb(frontier)));
 }
 
 /* What stream_table_update() writes, too. */
@@ -451,6 +504,7 @@ row_set_definition(Row *row, const StreamTable *st)
 	row_set(row, COL_IS_POPULATED, BoolGetDatum(st->is_populated));
 	row_set(row, COL_NEEDS_REINIT, BoolGetDatum(st->needs_reinit));
 	row_set_text(row, COL_REINIT_REASON, st->reinit_reason);
+	row_set_frontier(row, st->frontier);
 	row_set(row, COL_CONSECUTIVE_ERRORS, Int32GetDatum(st->consecutive_errors));
 	row_set_text(row, COL_LAST_ERROR, st->last_error);
 }
@@ -467,7 +521,6 @@ stream_table_insert(StreamTable *st, const char *defining_query)
 
 	row_set(&row, COL_PGT_ID, Int64GetDatum(st->pgt_id));
 	row_set_definition(&row, st);
-	row_set_null(&row, COL_FRONTIER);
 	row_set_null(&row, COL_DATA_TIMESTAMP);
 	row_set_null(&row, COL_EVALUATED_AT);
 	row_set_null(&row, COL_LAST_REFRESH_AT);
@@ -632,8 +685,7 @@ stream_table_refreshed(const StreamTable *st, const RefreshOutcome *outcome)
 	row_set(&row, COL_IS_POPULATED, BoolGetDatum(true));
 	row_set(&row, COL_NEEDS_REINIT, BoolGetDatum(false));
 	row_set_null(&row, COL_REINIT_REASON);
-	row_set(&row, COL_FRONTIER,
-			JsonbPGetDatum(frontier_to_jsonb(outcome->frontier)));
+	row_set_frontier(&row, outcome->frontier);
 	row_set(&row, COL_DATA_TIMESTAMP,
 			TimestampTzGetDatum(outcome->data_timestamp));
 	if (outcome->evaluated_at != 0)

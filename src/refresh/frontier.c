@@ -6,7 +6,12 @@
  *		{"sources": {"<key of the source>": {"snapshot": "xmin:xmax:xip,...",
  *											  "own": "xid:part"}},
  *		 "sysid": "<system identifier>", "db": <database oid>,
- *		 "query": "<fingerprint of the query>", "net_first": true}
+ *		 "query": "<fingerprint of the query>", "owner": <oid of a role>,
+ *		 "net_first": true}
+ *
+ * "owner" is the role that the query was computed as, which is the one that gave
+ * it: REASSIGN OWNED takes table and definition along, and must not make the new
+ * owner run what he has never seen.
  *
  * "net_first" is there only if it is true: it is no part of how far the sources
  * are consumed, but lasts as long as the contents are carried on.
@@ -102,6 +107,18 @@ frontier_at(Snapshot snapshot, FrontierOwn own, int nsources,
 	return frontier;
 }
 
+Frontier *
+frontier_of_nothing(uint64 query, Oid owner)
+{
+	Frontier   *frontier = palloc0(sizeof(Frontier));
+
+	frontier->sysid = GetSystemIdentifier();
+	frontier->dboid = MyDatabaseId;
+	frontier->query = query;
+	frontier->owner = owner;
+	return frontier;
+}
+
 static void
 push_string(JsonbParseState **state, JsonbIteratorToken token, const char *s)
 {
@@ -111,6 +128,17 @@ push_string(JsonbParseState **state, JsonbIteratorToken token, const char *s)
 	v.val.string.val = unconstify(char *, s);
 	v.val.string.len = strlen(s);
 	pushJsonbValue(state, token, &v);
+}
+
+static void
+push_oid(JsonbParseState **state, const char *key, Oid oid)
+{
+	JsonbValue	v;
+
+	push_string(state, WJB_KEY, key);
+	v.type = jbvNumeric;
+	v.val.numeric = int64_to_numeric(oid);
+	pushJsonbValue(state, WJB_VALUE, &v);
 }
 
 static char *
@@ -129,7 +157,6 @@ Jsonb *
 frontier_to_jsonb(const Frontier *frontier)
 {
 	JsonbParseState *state = NULL;
-	JsonbValue	db;
 
 	pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
 	push_string(&state, WJB_KEY, "sources");
@@ -162,10 +189,8 @@ frontier_to_jsonb(const Frontier *frontier)
 		push_string(&state, WJB_KEY, "net_first");
 		pushJsonbValue(&state, WJB_VALUE, &yes);
 	}
-	push_string(&state, WJB_KEY, "db");
-	db.type = jbvNumeric;
-	db.val.numeric = int64_to_numeric(frontier->dboid);
-	pushJsonbValue(&state, WJB_VALUE, &db);
+	push_oid(&state, "owner", frontier->owner);
+	push_oid(&state, "db", frontier->dboid);
 	return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
@@ -242,6 +267,13 @@ parse_source(JsonbContainer *container, SourceFrontier *f)
 	}
 }
 
+static Oid
+oid_of(const JsonbValue *v)
+{
+	return (Oid) DatumGetInt64(DirectFunctionCall1(numeric_int8,
+												   NumericGetDatum(v->val.numeric)));
+}
+
 Frontier *
 frontier_from_jsonb(Jsonb *jsonb)
 {
@@ -251,6 +283,7 @@ frontier_from_jsonb(Jsonb *jsonb)
 	JsonbIteratorToken token;
 	JsonbValue	v;
 	JsonbValue *net_first;
+	JsonbValue *owner;
 	char	   *number;
 
 	if (!JB_ROOT_IS_OBJECT(jsonb))
@@ -259,9 +292,9 @@ frontier_from_jsonb(Jsonb *jsonb)
 	frontier->sysid = parse_number(&number, '\0', "sysid");
 	number = string_member(&jsonb->root, "query", false);
 	frontier->query = parse_number(&number, '\0', "query");
-	frontier->dboid = (Oid) DatumGetInt64(DirectFunctionCall1(numeric_int8,
-															  NumericGetDatum(member(&jsonb->root, "db", jbvNumeric, false)->val.numeric)));
-
+	frontier->dboid = oid_of(member(&jsonb->root, "db", jbvNumeric, false));
+	owner = member(&jsonb->root, "owner", jbvNumeric, true);
+	frontier->owner = owner ? oid_of(owner) : InvalidOid;
 	net_first = member(&jsonb->root, "net_first", jbvBool, true);
 	frontier->net_first = net_first != NULL && net_first->val.boolean;
 

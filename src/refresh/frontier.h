@@ -46,6 +46,7 @@ typedef struct Frontier
 	uint64		sysid;
 	Oid			dboid;
 	uint64		query;			/* fingerprint of the query that was computed */
+	Oid			owner;			/* the role that gave that query; 0: not known */
 	bool		net_first;		/* its deltas are computed by a program that
 								 * program_net_first() has changed */
 	int			nsources;
@@ -84,12 +85,15 @@ extern FrontierOwn frontier_own(Snapshot snapshot);
 
 /*
  * Frontier of the given snapshot for the given sources, palloc'd.  All of
- * them get the same snapshot.  The caller sets query and net_first.
+ * them get the same snapshot.  The caller sets query, owner and net_first.
  */
 extern Frontier *frontier_at(Snapshot snapshot, FrontierOwn own, int nsources,
 							 const SourceIdentifier *sources);
 extern Jsonb *frontier_to_jsonb(const Frontier *frontier);
 extern Frontier *frontier_from_jsonb(Jsonb *jsonb);
+
+/* Of a query that nothing was computed by yet: just who gave it. */
+extern Frontier *frontier_of_nothing(uint64 query, Oid owner);
 
 /*
  * The entry of one source, or NULL.  A source that has a stable name is found

@@ -590,6 +590,7 @@ new_frontier(const Refresh *r)
 			sources[n++] = r->cached->sources[i].id;
 	frontier = frontier_at(r->snapshot, r->own, n, sources);
 	frontier->query = program_fingerprint(r->program);
+	frontier->owner = r->owner;
 	frontier->net_first = program_nets_first(r->program);
 	return frontier;
 }

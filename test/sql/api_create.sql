@@ -29,7 +29,7 @@ SELECT pgtrickle.create_stream_table('columns_named', 'SELECT id, 1 + 1, count(*
 -- not filled yet
 SELECT pgtrickle.create_stream_table('later', 'SELECT id FROM t', initialize => false);
 SELECT count(*) FROM later;
-SELECT is_populated, frontier IS NULL AS no_frontier FROM pgtrickle.pgt_stream_tables WHERE pgt_relid = 'later'::regclass;
+SELECT is_populated, frontier -> 'sources' = '{}' AS no_frontier FROM pgtrickle.pgt_stream_tables WHERE pgt_relid = 'later'::regclass;
 INSERT INTO t VALUES (11, 1, 11);
 SELECT exact FROM fresh('later');
 INSERT INTO t VALUES (12, 1, 12);

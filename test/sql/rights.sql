@@ -258,9 +258,57 @@ SELECT pgtrickle.refresh_stream_table('mine');
 GRANT SELECT ON open_ TO regress_pgt_other;
 SELECT * FROM fresh('mine');
 
--- of our functions, none is SECURITY DEFINER; PUBLIC has what it needs only
-SELECT count(*) AS definers FROM pg_proc
- WHERE pronamespace = 'pgtrickle'::regnamespace AND prosecdef;
+-- rights on a stream table are those on any table, and MAINTAIN, where PostgreSQL
+-- has it, is the right to have it refreshed and no other
+CREATE FUNCTION may(command text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE command;
+	RETURN 'yes';
+EXCEPTION WHEN insufficient_privilege THEN
+	RETURN 'no';
+END $$;
+CREATE FUNCTION rights_of_reader() RETURNS TABLE (may_read text, may_refresh text, may_alter text, may_verify text, may_explain text, may_drop text) LANGUAGE sql AS $$
+	SELECT rights.may('SELECT FROM rights.mine LIMIT 1'), rights.may('SELECT pgtrickle.refresh_stream_table(''rights.mine'')'),
+		rights.may('SELECT pgtrickle.alter_stream_table(''rights.mine'', schedule => ''1h'')'), rights.may('SELECT pgtrickle.verify_stream_table(''rights.mine'')'),
+		rights.may('SELECT pgtrickle.explain_stream_table(''rights.mine'')'), rights.may('SELECT pgtrickle.drop_stream_table(''rights.mine'')') $$;
+REVOKE ALL ON mine FROM regress_pgt_reader;
+SET ROLE regress_pgt_reader;
+SELECT * FROM rights_of_reader();
+RESET ROLE;
+GRANT SELECT (id) ON mine TO regress_pgt_reader;
+SET ROLE regress_pgt_reader;
+SELECT may('SELECT id FROM mine'), may('SELECT v FROM mine');
+RESET ROLE;
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON mine TO regress_pgt_reader;
+SET ROLE regress_pgt_reader;
+SELECT * FROM rights_of_reader();
+INSERT INTO mine VALUES (9, 9);
+RESET ROLE;
+SELECT current_setting('server_version_num')::int >= 170000 AS has_maintain \gset
+\if :has_maintain
+GRANT MAINTAIN ON mine TO regress_pgt_reader;
+INSERT INTO open_ VALUES (50, 50);
+\endif
+SET ROLE regress_pgt_reader;
+SELECT may_refresh = CASE WHEN :'has_maintain' THEN 'yes' ELSE 'no' END AS refresh_as_expected, may_alter, may_verify, may_explain, may_drop FROM rights_of_reader();
+RESET ROLE;
+\if :has_maintain
+REVOKE MAINTAIN ON mine FROM regress_pgt_reader;
+GRANT pg_maintain TO regress_pgt_reader;
+\endif
+SET ROLE regress_pgt_reader;
+SELECT may_refresh = CASE WHEN :'has_maintain' THEN 'yes' ELSE 'no' END AS refresh_as_expected, may_alter, may_verify, may_explain, may_drop FROM rights_of_reader();
+RESET ROLE;
+SELECT exact FROM fresh('mine');
+-- a member of the owner's role is as good as the owner
+GRANT regress_pgt_other TO regress_pgt_reader;
+SET ROLE regress_pgt_reader;
+SELECT may('SELECT pgtrickle.alter_stream_table(''rights.mine'', schedule => ''1h'')'), may('SELECT pgtrickle.verify_stream_table(''rights.mine'')');
+RESET ROLE;
+SELECT * FROM fresh('mine');
+REVOKE regress_pgt_other FROM regress_pgt_reader;
+
+-- who has our tables, and who sees definitions
 SELECT c.oid::regclass AS writable_by_public FROM pg_class c, LATERAL aclexplode(c.relacl) a
  WHERE c.relnamespace IN ('pgtrickle'::regnamespace, 'pgtrickle_changes'::regnamespace, 'pgtrickle_defs'::regnamespace)
    AND a.grantee = 0 AND a.privilege_type <> 'SELECT' ORDER BY 1;
