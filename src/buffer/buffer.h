@@ -81,6 +81,8 @@ extern void buffer_rename(const SourceIdentifier *source, const SourceIdentifier
  * Empty it, under AccessExclusiveLock.  Nothing in it may be wanted by anybody.
  */
 extern void buffer_empty(const SourceIdentifier *source);
+/* Can nobody but the owner of the extension read it?  Else it is made anew. */
+extern bool buffer_is_ours(Oid buffer);
 
 /* Drop the columns that are not in keep. */
 extern void buffer_narrow(const SourceIdentifier *source, const Bitmapset *keep);

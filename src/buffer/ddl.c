@@ -140,6 +140,30 @@ buffer_widen(Oid buffer, const SourceIdentifier *source, TupleDesc desc,
 		superuser_execute(sql.data);
 }
 
+bool
+buffer_is_ours(Oid buffer)
+{
+	return pgt_relation_owner(buffer) == pgt_extension_owner();
+}
+
+static void
+drop_buffer(Oid buffer, DropBehavior behavior)
+{
+	ObjectAddress address;
+
+	LockRelationOid(buffer, AccessExclusiveLock);
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(buffer)))
+		return;
+	ObjectAddressSet(address, RelationRelationId, buffer);
+	performDeletion(&address, behavior, PERFORM_DELETION_INTERNAL);
+	CommandCounterIncrement();
+}
+
+/*
+ * A dump that was restored without owners leaves a buffer to who restored it.
+ * He may read it as long as it is his, and may have hung anything on it, so it
+ * does not become ours again, but goes, and all that hangs on it.
+ */
 Oid
 buffer_ensure(const SourceIdentifier *source, const Bitmapset *columns)
 {
@@ -148,6 +172,11 @@ buffer_ensure(const SourceIdentifier *source, const Bitmapset *columns)
 	SuperuserContext ctx;
 
 	superuser_enter(&ctx);
+	if (OidIsValid(buffer) && !buffer_is_ours(buffer))
+	{
+		drop_buffer(buffer, DROP_CASCADE);
+		buffer = InvalidOid;
+	}
 	if (OidIsValid(buffer))
 		buffer_widen(buffer, source, RelationGetDescr(rel), columns);
 	else
@@ -210,14 +239,7 @@ void
 buffer_drop(const SourceIdentifier *source)
 {
 	Oid			buffer = buffer_relid(source);
-	ObjectAddress address;
 
-	if (!OidIsValid(buffer))
-		return;
-	LockRelationOid(buffer, AccessExclusiveLock);
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(buffer)))
-		return;
-	ObjectAddressSet(address, RelationRelationId, buffer);
-	performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-	CommandCounterIncrement();
+	if (OidIsValid(buffer))
+		drop_buffer(buffer, DROP_RESTRICT);
 }

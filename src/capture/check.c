@@ -87,6 +87,9 @@ check_buffer(const ChangeTracking *tracking, Relation source)
 	if (buffer == NULL)
 		return psprintf("the change buffer of \"%s\" is missing",
 						RelationGetRelationName(source));
+	if (!buffer_is_ours(relid))
+		reason = psprintf("the change buffer of \"%s\" belongs to a role",
+						  RelationGetRelationName(source));
 	for (int i = BUFFER_FIXED_ATTRS; i < RelationGetNumberOfAttributes(buffer) && !reason; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(buffer), i);
