@@ -56,14 +56,15 @@ release_sources(const List *dependencies)
  * in a dump, so after a restore it does not.
  */
 static void
-drop_leftover_view(Oid defview)
+drop_leftover_view(Oid defview, DropBehavior behavior)
 {
 	ObjectAddress view;
 
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(defview)))
 		return;
 	ObjectAddressSet(view, RelationRelationId, defview);
-	performDeletion(&view, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	performDeletion(&view, behavior,
+					PERFORM_DELETION_INTERNAL | PERFORM_DELETION_QUIETLY);
 	CommandCounterIncrement();
 }
 
@@ -124,7 +125,7 @@ drop_with_consumers(const StreamTable *st, bool cascade)
 		run_sql(psprintf("DROP TABLE %s %s",
 						 quote_qualified_identifier(st->schema, st->name),
 						 cascade ? "CASCADE" : "RESTRICT"));
-	drop_leftover_view(st->defview);
+	drop_leftover_view(st->defview, cascade ? DROP_CASCADE : DROP_RESTRICT);
 	release_sources(dependencies);
 }
 
@@ -192,7 +193,8 @@ stream_table_sweep(void)
 		if (st == NULL)
 			continue;
 		dependencies = forget(st);
-		drop_leftover_view(st->defview);
+		/* what its owner has made of it must not keep others from their work */
+		drop_leftover_view(st->defview, DROP_CASCADE);
 		release_sources(dependencies);
 	}
 }
