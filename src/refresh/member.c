@@ -82,12 +82,12 @@ check_sources_not_in_use(const CachedProgram *cached)
 	}
 }
 
-#define RESTORED	"it was restored from another cluster or database"
-
-static bool
-is_restored(const StreamTable *st)
+/* Transaction ids of another cluster, or from before a copy, mean nothing here. */
+static const char *
+copy_reason(const StreamTable *st)
 {
-	return st->frontier != NULL && !frontier_is_local(st->frontier);
+	return st->frontier != NULL && !frontier_is_local(st->frontier) ?
+		"it was restored from another cluster or database" : NULL;
 }
 
 /* Why what is captured may not be what the query needs, or NULL. */
@@ -117,7 +117,7 @@ static void
 repair_tracking(Refresh *r, const char *problem)
 {
 	r->action = ACTION_REINITIALIZE;
-	r->reason = is_restored(r->st) ? RESTORED : problem;
+	r->reason = copy_reason(r->st) ? copy_reason(r->st) : problem;
 	if (r->st->needs_reinit && r->st->reinit_reason != NULL)
 		r->reason = r->st->reinit_reason;
 	dag_refuse_cycle(r->st->relid, refresh_sources(r->program));
@@ -298,8 +298,8 @@ reinitialize_reason(const Refresh *r)
 		return r->st->reinit_reason ? r->st->reinit_reason : "reinitialization was asked for";
 	if (frontier == NULL)
 		return "it has no frontier";
-	if (is_restored(r->st))
-		return RESTORED;
+	if (copy_reason(r->st) != NULL)
+		return copy_reason(r->st);
 	for (int i = 0; i < r->cached->nsources; i++)
 		if (r->buffers[i] != NULL && source_frontier(r, i) == NULL)
 			return "a source is new to it";
