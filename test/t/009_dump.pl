@@ -269,5 +269,13 @@ $node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$dir/scr
 $node->safe_psql('served', "SELECT pgtrickle.alter_stream_table('st_agg', schedule => '0s', status => 'ACTIVE'); INSERT INTO t VALUES (1000, 1, 1)");
 ok(becomes_same($node, @{ $tables[0] }, 'served'), 'the scheduler serves a restored database');
 
+
+# ---- what an owner makes of a definition, and drops, stops nobody
+$node->safe_psql('served', "CREATE VIEW peephole AS SELECT * FROM " . $node->safe_psql('served',
+		"SELECT definition FROM pgtrickle.pgt_stream_tables WHERE pgt_name = 'st_full'") . "; DROP TABLE st_full");
+$node->safe_psql('served', "SELECT pgtrickle.create_stream_table('st_new', 'SELECT k FROM t', '1h'); SELECT pgtrickle.drop_stream_table('st_new')");
+is($node->safe_psql('served', "SELECT count(*) FROM pgtrickle.pgt_stream_tables WHERE pgt_name = 'st_full'"),
+	'0', 'a stream table that was dropped before its first refresh is swept');
+
 $node->stop;
 done_testing();

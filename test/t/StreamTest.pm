@@ -12,13 +12,14 @@ our @EXPORT = qw(stream_node oracle refreshed_same becomes_same
   settings wait_blocked seed);
 
 # A node ready to start.  preload => 0 leaves the scheduler out; conf => text
-# for postgresql.conf; anything else goes to init().
+# for postgresql.conf; node => one that was made already; anything else goes to
+# init().
 sub stream_node
 {
 	my ($name, %opt) = @_;
 	my $preload = delete $opt{preload} // 1;
 	my $conf = delete $opt{conf} // '';
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = delete $opt{node} // PostgreSQL::Test::Cluster->new($name);
 
 	$node->init(%opt);
 	$node->append_conf('postgresql.conf', <<CONF);
