@@ -134,10 +134,18 @@ may_hold_rows_of_children(const TriggerData *td)
 		td->tg_relation->rd_rel->relhassubclass;
 }
 
+/* A crash empties it, and by the next refresh it may have become logged again. */
+static bool
+can_lose_rows(const TriggerData *td)
+{
+	return td->tg_relation->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT;
+}
+
 static void
 capture_event(CaptureRows *rows, TriggerData *td)
 {
-	if (TRIGGER_FIRED_BY_TRUNCATE(td->tg_event) || may_hold_rows_of_children(td))
+	if (TRIGGER_FIRED_BY_TRUNCATE(td->tg_event) || may_hold_rows_of_children(td) ||
+		can_lose_rows(td))
 		capture_rows_marker(rows);
 	else if (!TRIGGER_FIRED_FOR_ROW(td->tg_event))
 		capture_statement(rows, td);

@@ -300,6 +300,8 @@ reinitialize_reason(const Refresh *r)
 		return "it has no frontier";
 	if (copy_reason(r->st) != NULL)
 		return copy_reason(r->st);
+	if (storage_may_be_reset(r->st->relid))
+		return "it is unlogged, and a crash may have emptied it";
 	for (int i = 0; i < r->cached->nsources; i++)
 		if (r->buffers[i] != NULL && source_frontier(r, i) == NULL)
 			return "a source is new to it";

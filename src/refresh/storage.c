@@ -26,6 +26,7 @@
 #include "commands/tablecmds.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -204,6 +205,7 @@ storage_ensure_parts(const DeltaProgram *program, Oid st, Oid owner)
 
 		if (OidIsValid(relid) && depends_on(relid, st) &&
 			pgt_relation_owner(relid) == owner &&
+			get_rel_persistence(relid) == RELPERSISTENCE_PERMANENT &&
 			storage_matches(relid, program_layout(part)))
 			continue;
 		if (OidIsValid(relid))
@@ -218,6 +220,25 @@ storage_ensure_parts(const DeltaProgram *program, Oid st, Oid owner)
 		created = true;
 	}
 	return created;
+}
+
+/*
+ * The end of recovery leaves an unlogged table without pages.  Without pages it
+ * may also just be empty; then it costs little to compute it again.
+ */
+bool
+storage_may_be_reset(Oid st)
+{
+	Relation	rel;
+	bool		result;
+
+	if (get_rel_persistence(st) != RELPERSISTENCE_UNLOGGED)
+		return false;
+	rel = table_open(st, AccessShareLock);
+	result = RELKIND_HAS_STORAGE(rel->rd_rel->relkind) &&
+		RelationGetNumberOfBlocks(rel) == 0;
+	table_close(rel, AccessShareLock);
+	return result;
 }
 
 void

@@ -24,6 +24,9 @@ extern Oid	storage_create(const char *schema, const char *name,
  */
 extern bool storage_ensure_parts(const DeltaProgram *program, Oid st, Oid owner);
 
+/* Is it unlogged and without pages, as the end of recovery leaves it? */
+extern bool storage_may_be_reset(Oid st);
+
 /* Filling takes a snapshot newer than the transaction's: refuse if fixed. */
 extern void require_new_snapshots(const char *what);
 

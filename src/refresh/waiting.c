@@ -15,6 +15,7 @@
 #include "dag/dag.h"
 #include "miscadmin.h"
 #include "refresh/refresh.h"
+#include "refresh/storage.h"
 #include "storage/bufmgr.h"
 #include "utils/snapmgr.h"
 
@@ -78,7 +79,7 @@ refresh_has_changes(const StreamTable *st)
 	bool		pending = false;
 	ListCell   *lc;
 
-	if (!st->is_populated || st->frontier == NULL)
+	if (!st->is_populated || st->frontier == NULL || storage_may_be_reset(st->relid))
 		return true;
 	if (pushed)
 		PushActiveSnapshot(GetTransactionSnapshot());
