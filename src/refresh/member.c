@@ -325,6 +325,21 @@ set_action(Refresh *r, ActionKind action, const char *reason)
 	r->reason = reason ? MemoryContextStrdup(r->context, reason) : NULL;
 }
 
+/* For want of a delta; who insists on one is told what has changed. */
+static void
+set_full(Refresh *r)
+{
+	if (r->st->mode == REFRESH_MODE_DIFFERENTIAL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot refresh stream table \"%s\" differentially",
+						r->st->name),
+				 errdetail("The query cannot be maintained so: %s.",
+						   program_reason(r->program)),
+				 errhint("Set its refresh mode to AUTO or FULL with pgtrickle.alter_stream_table().")));
+	set_action(r, ACTION_FULL, program_reason(r->program));
+}
+
 static void
 choose_action(Refresh *r, const char *full_reason)
 {
@@ -343,23 +358,13 @@ choose_action(Refresh *r, const char *full_reason)
 	else if (full_reason != NULL)
 		set_action(r, ACTION_FULL, full_reason);
 	else if (program_always_recompute(r->program))
-		set_action(r, ACTION_FULL, program_reason(r->program));
+		set_full(r);
 	else if (!has_changes(r) && !clock_has_moved(r) && !program_polls(r->program))
 		set_action(r, ACTION_NONE, NULL);
 	else if (r->st->mode == REFRESH_MODE_FULL)
 		set_action(r, ACTION_FULL, "its refresh mode is FULL");
 	else if (program_reason(r->program) != NULL)
-	{
-		if (r->st->mode == REFRESH_MODE_DIFFERENTIAL)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot refresh stream table \"%s\" differentially",
-							r->st->name),
-					 errdetail("The query cannot be maintained so: %s.",
-							   program_reason(r->program)),
-					 errhint("Set its refresh mode to AUTO or FULL with pgtrickle.alter_stream_table().")));
-		set_action(r, ACTION_FULL, program_reason(r->program));
-	}
+		set_full(r);
 	else
 		set_action(r, ACTION_DIFFERENTIAL, program_nets_first(r->program) ?
 				   "joins are netted first, since there was a data error on rows that never existed together" :
