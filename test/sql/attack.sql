@@ -484,7 +484,7 @@ RESET ROLE;
 SELECT * FROM gained('stream tables over what she may not read');
 SET ROLE regress_pgt_mallory;
 SELECT peek('SELECT * FROM pgtrickle.validate_query(''SELECT what FROM vault'')'), peek('SELECT * FROM pgtrickle.validate_query(''SELECT attack.grab_text(what) FROM vault'')'),
-	peek('SELECT * FROM pgtrickle.validate_query(''SELECT count(*) FROM pgtrickle_defs.def_1'')');
+	peek('SELECT * FROM pgtrickle.validate_query(''SELECT count(*) FROM ' || :'gold_buffer' || ''')');
 RESET ROLE;
 SELECT * FROM gained('validate_query over what she may not read');
 
