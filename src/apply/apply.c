@@ -151,11 +151,23 @@ check_outcome(ApplyState *state, TM_Result result)
 	}
 }
 
+/* As a statement would be: a subscriber must be able to find the row. */
+static void
+check_replica_identity(ApplyState *state, CmdType command)
+{
+	bool	   *checked = command == CMD_UPDATE ? &state->may_update : &state->may_delete;
+
+	if (!*checked)
+		CheckCmdReplicaIdentity(state->st, command);
+	*checked = true;
+}
+
 static void
 direct_delete(ApplyState *state, ItemPointer tid)
 {
 	TM_FailureData failure;
 
+	check_replica_identity(state, CMD_DELETE);
 	check_outcome(state,
 				  table_tuple_delete(state->st, tid, GetCurrentCommandId(true),
 									 state->snapshot, InvalidSnapshot, true,
@@ -170,6 +182,7 @@ direct_replace(ApplyState *state, ItemPointer tid)
 	LockTupleMode lockmode;
 	TU_UpdateIndexes indexes;
 
+	check_replica_identity(state, CMD_UPDATE);
 	check_outcome(state,
 				  table_tuple_update(state->st, tid, state->row,
 									 GetCurrentCommandId(true),

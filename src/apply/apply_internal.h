@@ -118,6 +118,8 @@ struct ApplyState
 	ResultRelInfo *result_rel;	/* indexes open; NULL until one is needed */
 	EState	   *estate;
 	bool		check_row;		/* NOT NULL or CHECK constraints exist */
+	bool		may_update;		/* its publications were asked */
+	bool		may_delete;
 	InsertBatch batch;
 	Tuplestorestate *late_inserts;	/* rows that follow every delete */
 
