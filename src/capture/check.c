@@ -118,7 +118,7 @@ check_triggers(const ChangeTracking *tracking, Oid relid)
 		SourceObject kind = (SourceObject) i;
 
 		if (trigger_wanted(kind, rel->rd_rel->relkind, tracking->mode) &&
-			!trigger_in_place(rel, kind, &tracking->source))
+			!trigger_in_place(rel, kind, tracking))
 			reason = psprintf("trigger \"%s\" of \"%s\" is missing, disabled or altered",
 							  source_object_name(kind, &tracking->source),
 							  RelationGetRelationName(rel));

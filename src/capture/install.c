@@ -127,14 +127,14 @@ install_on_relation(const ChangeTracking *tracking, Oid relid)
 	{
 		SourceObject kind = (SourceObject) i;
 		Relation	rel = table_open(relid, NoLock);
-		bool		in_place = trigger_in_place(rel, kind, &tracking->source);
+		bool		in_place = trigger_in_place(rel, kind, tracking);
 
 		/* DDL wants no open reference. */
 		table_close(rel, NoLock);
 		if (!trigger_wanted(kind, get_rel_relkind(relid), tracking->mode))
 			trigger_remove(relid, kind, &tracking->source);
 		else if (!in_place)
-			trigger_install(relid, kind, &tracking->source);
+			trigger_install(relid, kind, tracking);
 	}
 }
 

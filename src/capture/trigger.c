@@ -14,6 +14,9 @@
  * rows of the child in their transition tables, and nothing tells which.  Until
  * the next refresh gives it row triggers, its changes are a marker, too.
  *
+ * The row trigger of a table that has statement triggers fires where these do not
+ * tell everything (bypass.c), and leaves a marker.
+ *
  * The function does its work only when called by a trigger that we made: of
  * the name that it has for a source to which the relation belongs today.
  * Anybody else's trigger, and ours on a partition that was detached, does
@@ -39,6 +42,7 @@
 #include "capture/announce.h"
 #include "capture/capture.h"
 #include "capture/rows.h"
+#include "capture/triggers.h"
 
 PG_FUNCTION_INFO_V1(pgt_cdc_capture);
 
@@ -141,12 +145,23 @@ can_lose_rows(const TriggerData *td)
 	return td->tg_relation->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT;
 }
 
+/* Once a command, not for every row of it. */
+static void
+capture_bypass(CaptureRows *rows)
+{
+	if (!bypass_is_marked(rows->target->buffer))
+		capture_rows_marker(rows);
+}
+
 static void
 capture_event(CaptureRows *rows, TriggerData *td)
 {
 	if (TRIGGER_FIRED_BY_TRUNCATE(td->tg_event) || may_hold_rows_of_children(td) ||
 		can_lose_rows(td))
 		capture_rows_marker(rows);
+	else if (TRIGGER_FIRED_FOR_ROW(td->tg_event) &&
+			 rows->target->mode == CAPTURE_BY_STATEMENT)
+		capture_bypass(rows);
 	else if (!TRIGGER_FIRED_FOR_ROW(td->tg_event))
 		capture_statement(rows, td);
 	else if (TRIGGER_FIRED_BY_UPDATE(td->tg_event))

@@ -5,8 +5,9 @@
  *
  * Statement triggers with transition tables cost a third of row triggers, and
  * serve every statement that names the table.  They do not fire for what comes
- * through a parent, or by logical replication.  Those of a parent are given the
- * rows of its children as if they were its own.
+ * through a parent, or by logical replication; a row trigger that does nothing
+ * else sees to it that this is noticed (bypass.c).  Those of a parent are given
+ * the rows of its children as if they were its own.
  *
  * Nor can they be trusted with a partitioned table: a MERGE that moves a row
  * to another partition puts the two halves into the transition tables of
@@ -140,7 +141,7 @@ trigger_wanted(SourceObject kind, char relkind, CaptureMode mode)
 		case SOURCE_OBJECT_TRIGGER_TRUNCATE:
 			return mode != CAPTURE_BY_APPLY;
 		case SOURCE_OBJECT_TRIGGER_ROW:
-			return mode == CAPTURE_BY_ROW && relkind == RELKIND_RELATION;
+			return mode != CAPTURE_BY_APPLY && relkind == RELKIND_RELATION;
 		default:
 			return false;
 	}
@@ -174,10 +175,25 @@ trigger_function(const SourceIdentifier *source)
 						  0, NULL, true);
 }
 
+/* Has the row trigger only to tell that the statement triggers see nothing? */
+static bool
+is_conditional(SourceObject kind, CaptureMode mode)
+{
+	return kind == SOURCE_OBJECT_TRIGGER_ROW && mode == CAPTURE_BY_STATEMENT;
+}
+
+static bool
+condition_in_place(const Trigger *trigger, Oid relid, bool conditional)
+{
+	return conditional ? bypass_condition_matches(trigger->tgqual, relid) :
+		trigger->tgqual == NULL;
+}
+
 bool
-trigger_in_place(Relation rel, SourceObject kind, const SourceIdentifier *source)
+trigger_in_place(Relation rel, SourceObject kind, const ChangeTracking *tracking)
 {
 	const TriggerForm *form = &trigger_forms[kind];
+	const SourceIdentifier *source = &tracking->source;
 	const char *name = source_object_name(kind, source);
 	Oid			function;
 
@@ -193,7 +209,8 @@ trigger_in_place(Relation rel, SourceObject kind, const SourceIdentifier *source
 		return trigger->tgenabled == TRIGGER_FIRES_ALWAYS &&
 			trigger->tgfoid == function &&
 			trigger->tgtype == form->type &&
-			trigger->tgqual == NULL && trigger->tgnattr == 0 &&
+			trigger->tgnattr == 0 &&
+			condition_in_place(trigger, RelationGetRelid(rel), is_conditional(kind, tracking->mode)) &&
 			(trigger->tgoldtable != NULL) == (form->tables && strstr(form->tables, "OLD")) &&
 			(trigger->tgnewtable != NULL) == (form->tables && strstr(form->tables, "NEW"));
 	}
@@ -201,20 +218,24 @@ trigger_in_place(Relation rel, SourceObject kind, const SourceIdentifier *source
 }
 
 void
-trigger_install(Oid relid, SourceObject kind, const SourceIdentifier *source)
+trigger_install(Oid relid, SourceObject kind, const ChangeTracking *tracking)
 {
 	const TriggerForm *form = &trigger_forms[kind];
+	const SourceIdentifier *source = &tracking->source;
 	const char *name = source_object_name(kind, source);
 	char	   *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 												   get_rel_name(relid));
+	char	   *condition = is_conditional(kind, tracking->mode) ?
+		psprintf(" WHEN (%s)", bypass_condition(table)) : "";
 
 	trigger_remove(relid, kind, source);
-	superuser_execute(psprintf("CREATE TRIGGER %s AFTER %s ON %s%s%s FOR EACH %s"
+	superuser_execute(psprintf("CREATE TRIGGER %s AFTER %s ON %s%s%s FOR EACH %s%s"
 							   " EXECUTE FUNCTION %s()",
 							   quote_identifier(name), form->events, table,
 							   form->tables ? " REFERENCING " : "",
 							   form->tables ? form->tables : "",
 							   (form->type & TRIGGER_TYPE_ROW) ? "ROW" : "STATEMENT",
+							   condition,
 							   quote_qualified_identifier(function_schema(source),
 														  function_name(source))));
 	superuser_execute(psprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s",

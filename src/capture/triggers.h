@@ -26,16 +26,22 @@ extern bool capture_mode_serves(CaptureMode mode, CaptureMode wanted);
 /* Should a relation of a source have this kind of trigger? */
 extern bool trigger_wanted(SourceObject kind, char relkind, CaptureMode mode);
 
+/* The condition of a source's row trigger where it has statement triggers. */
+extern char *bypass_condition(const char *table);
+extern bool bypass_condition_matches(const char *condition, Oid relid);
+/* Was the marker of the current command written to the buffer?  It is now. */
+extern bool bypass_is_marked(Oid buffer);
+
 /* Does rel have the trigger, enabled always and as we would make it? */
 extern bool trigger_in_place(Relation rel, SourceObject kind,
-							 const SourceIdentifier *source);
+							 const ChangeTracking *tracking);
 
 /* See signature.c. */
 extern uint64 capture_signature(const ChangeTracking *tracking);
 
 /* Make it, or make it again; the caller is the superuser, and has no reference. */
 extern void trigger_install(Oid relid, SourceObject kind,
-							const SourceIdentifier *source);
+							const ChangeTracking *tracking);
 
 /* Remove it, if it is there. */
 extern void trigger_remove(Oid relid, SourceObject kind,

@@ -10,9 +10,10 @@ SELECT made('st', 'SELECT id, used FROM t');
 SELECT columns_used, captured FROM pgtrickle.pgt_dependencies WHERE source = 't'::regclass;
 SELECT capture_mode, source_stable_name ~ '^[0-9a-f]{16}$' AS well_named
   FROM pgtrickle.pgt_change_tracking WHERE source = 't'::regclass;
--- statement triggers for each kind of change, fired always
+-- statement triggers for each kind of change, fired always; one by row sees to
+-- what goes past them
 SELECT count(*) AS triggers, bool_and(tgenabled = 'A') AS always,
-	bool_and(tgfoid = 'pgtrickle.cdc_capture'::regproc) AS one_function, bool_and(tgtype & 1 = 0) AS by_statement
+	bool_and(tgfoid = 'pgtrickle.cdc_capture'::regproc) AS one_function, bool_and((tgtype & 1 = 1) = (tgqual IS NOT NULL)) AS by_statement
   FROM pg_trigger WHERE tgrelid = 't'::regclass AND tgname LIKE 'pg\_trickle\_cdc\_%';
 
 SELECT waiting('t');

@@ -98,3 +98,64 @@ TRUNCATE lone;
 INSERT INTO lone VALUES (1, 1), (1, 1);
 SELECT * FROM fresh('of_lone');
 SELECT * FROM fresh('of_lone_group');
+
+-- A table becomes a child, is written to through its parent, whose triggers alone
+-- fire for that, and is none any more.
+CREATE TABLE ward (id int, v int, x int);
+CREATE TABLE keeper (v int);
+CREATE TABLE bare ();
+CREATE TABLE whole (id int, v int, x int) PARTITION BY LIST (v);
+INSERT INTO ward SELECT i, i % 3, i FROM generate_series(1, 9) i;
+SELECT made('of_ward', 'SELECT id, v FROM ward');
+SELECT made('of_ward_group', 'SELECT v, count(*) AS c, max(id) AS high FROM ward GROUP BY v');
+ALTER TABLE ward INHERIT keeper;
+UPDATE keeper SET v = v + 10;
+ALTER TABLE ward NO INHERIT keeper;
+SELECT * FROM fresh('of_ward');
+SELECT * FROM fresh('of_ward_group');
+SELECT last_refresh_reason FROM pgtrickle.stream_tables_info WHERE pgt_name = 'of_ward';
+ALTER TABLE ward INHERIT bare;
+DELETE FROM bare WHERE tableoid = 'ward'::regclass AND ctid IN (SELECT ctid FROM ward WHERE id < 4);
+ALTER TABLE ward NO INHERIT bare;
+SELECT * FROM fresh('of_ward');
+SELECT * FROM fresh('of_ward_group');
+ALTER TABLE whole ATTACH PARTITION ward DEFAULT;
+INSERT INTO whole VALUES (20, 20, 20);
+ALTER TABLE whole DETACH PARTITION ward;
+SELECT * FROM fresh('of_ward');
+SELECT * FROM fresh('of_ward_group');
+BEGIN;
+ALTER TABLE whole ATTACH PARTITION ward DEFAULT;
+SAVEPOINT a;
+UPDATE whole SET v = v + 1;
+ROLLBACK TO a;
+DELETE FROM whole WHERE id = 5;
+ALTER TABLE whole DETACH PARTITION ward;
+COMMIT;
+SELECT * FROM fresh('of_ward');
+SELECT * FROM fresh('of_ward_group');
+-- a statement leaves one marker, however many rows it changes
+ALTER TABLE whole ATTACH PARTITION ward DEFAULT;
+SELECT waiting('ward') AS before \gset
+UPDATE whole SET v = v + 1;
+SELECT waiting('ward') - :before AS markers;
+ALTER TABLE whole DETACH PARTITION ward;
+SELECT * FROM fresh('of_ward');
+SELECT * FROM fresh('of_ward_group');
+-- to have been a child does no harm by itself, nor does other DDL
+ALTER TABLE ward INHERIT keeper;
+ALTER TABLE ward NO INHERIT keeper;
+ALTER TABLE ward ALTER x SET NOT NULL, ALTER x SET DEFAULT 0, ALTER id SET STATISTICS 10, ADD y int DEFAULT 1;
+ALTER TABLE ward RENAME x TO z;
+UPDATE ward SET v = v + 1;
+SELECT * FROM fresh('of_ward');
+SELECT * FROM fresh('of_ward_group');
+-- a child that stays is captured by row
+ALTER TABLE ward INHERIT keeper;
+UPDATE keeper SET v = v + 1;
+UPDATE ward SET v = v + 1;
+SELECT * FROM fresh('of_ward');
+UPDATE keeper SET v = v + 1;
+UPDATE ward SET v = v + 1;
+SELECT * FROM fresh('of_ward');
+SELECT * FROM fresh('of_ward_group');

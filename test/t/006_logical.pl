@@ -101,6 +101,22 @@ foreach my $change ("INSERT INTO late VALUES (60, 60)", "UPDATE late SET v = v *
 }
 is($subscriber->safe_psql('postgres', "SELECT n FROM st_late"), '10', 'and the rows are there');
 
+# ---- subscribed, changed and unsubscribed, all between two refreshes
+$_->safe_psql('postgres', 'CREATE TABLE brief (id int PRIMARY KEY, v int); INSERT INTO brief VALUES (1, 1), (2, 2)')
+  foreach $publisher, $subscriber;
+$publisher->safe_psql('postgres', 'CREATE PUBLICATION pub_brief FOR TABLE brief');
+$subscriber->safe_psql('postgres', "SELECT pgtrickle.create_stream_table('st_brief', 'SELECT id, v FROM brief', '1h', 'DIFFERENTIAL')");
+foreach my $change ("INSERT INTO brief VALUES (3, 3)", "UPDATE brief SET v = v + 1", "DELETE FROM brief WHERE id = 1")
+{
+	$subscriber->safe_psql('postgres', "CREATE SUBSCRIPTION sub_brief CONNECTION '$connstr' PUBLICATION pub_brief WITH (copy_data = false)");
+	$subscriber->wait_for_subscription_sync($publisher, 'sub_brief');
+	$publisher->safe_psql('postgres', $change);
+	$publisher->wait_for_catchup('sub_brief');
+	$subscriber->safe_psql('postgres', 'DROP SUBSCRIPTION sub_brief');
+	ok(refreshed_same($subscriber, 'st_brief', 'id, v', 'SELECT id, v FROM brief'), "subscribed for a while: $change");
+}
+is($subscriber->safe_psql('postgres', "SELECT string_agg(id || ':' || v, ' ' ORDER BY id) FROM st_brief"), '2:3 3:4', 'and the changes are there');
+
 # ---- no longer subscribed
 $subscriber->safe_psql('postgres', "DROP SUBSCRIPTION sub_late");
 $subscriber->safe_psql('postgres', "INSERT INTO late VALUES (70, 70); DELETE FROM late WHERE id = 60");
