@@ -66,12 +66,12 @@ identity_equal(const Identity *a, const Identity *b)
 
 /* Can the rows of the new query be kept in the table as it is? */
 static bool
-table_fits(const StreamTable *st, const DeltaProgram *program, Oid owner)
+table_fits(const StreamTable *st, DeltaProgram *program, Oid owner)
 {
 	DeltaProgram *old;
 
 	if (!OidIsValid(st->defview) ||
-		!storage_matches(st->relid, program_layout(program)))
+		!storage_serves(st->relid, program))
 		return false;
 	old = definition_compile(st->defview, owner);
 	return identity_equal(program_identity(old), program_identity(program));
@@ -102,7 +102,7 @@ refuse_replacement(const StreamTable *st)
 
 /* Make the view the definition, and the rows its result. */
 static void
-install_query(StreamTable *st, Oid newview, const DeltaProgram *program, Oid owner)
+install_query(StreamTable *st, Oid newview, DeltaProgram *program, Oid owner)
 {
 	Oid			oldview = st->defview;
 	Oid			oldrelid = st->relid;
@@ -161,7 +161,7 @@ change_query(StreamTable *st, const char *text)
 	if (OidIsValid(st->defview) && stream_table_owns_query(st) &&
 		strcmp(definition_view_text(st->defview, owner),
 			   definition_view_text(newview, owner)) == 0 &&
-		storage_matches(st->relid, program_layout(program)))
+		storage_serves(st->relid, program))
 	{
 		drop_view(newview);
 		return false;

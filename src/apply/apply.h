@@ -64,6 +64,12 @@ typedef struct ApplyState ApplyState;
  */
 extern char *apply_index_ddl(Oid relid, const Identity *identity);
 
+/* Does a plain table have it?  Any index that does its work counts. */
+extern bool apply_index_exists(Relation st, const Identity *identity);
+
+/* Oids of the indexes that were made for an identity, by their names. */
+extern List *apply_indexes_made(Relation st);
+
 /*
  * Start.  st is open with RowExclusiveLock.  The path is C unless the table
  * has user triggers or pg_trickle.debug_apply says otherwise.
@@ -102,6 +108,9 @@ extern void apply_image(ApplyState *state, TupleTableSlot *row, int32 w);
 /* Count every stored row once with weight -1 (then add the full result). */
 extern void apply_stored_images(ApplyState *state);
 extern void apply_images_done(ApplyState *state);
+
+/* Delete every stored row. */
+extern void apply_delete_stored(ApplyState *state);
 
 /*
  * Keyed changes, for KEY, KEY_HASH and SINGLE.  apply_find() fills old (a slot

@@ -317,8 +317,10 @@ apply_find(ApplyState *state, const Datum *keys, const bool *isnull,
 	return found;
 }
 
-void
-apply_stored_images(ApplyState *state)
+/* Call for every stored row, in the shape of the stream table. */
+static void
+for_each_stored(ApplyState *state, void (*take) (ApplyState *state, Oid relid,
+												 TupleTableSlot *row))
 {
 	TupleTableSlot *row = table_slot_create(state->st, NULL);
 
@@ -336,12 +338,73 @@ apply_stored_images(ApplyState *state)
 			if (heap->slot)
 				leaf_row_store(heap, row);
 			slot_getallattrs(row);
-			net_add(state, row->tts_values, row->tts_isnull, -1,
-					RelationGetRelid(heap->rel), &row->tts_tid);
+			take(state, RelationGetRelid(heap->rel), row);
 		}
 		table_endscan(scan);
 	}
 	ExecDropSingleTupleTableSlot(row);
+}
+
+static void
+count_once(ApplyState *state, Oid relid, TupleTableSlot *row)
+{
+	net_add(state, row->tts_values, row->tts_isnull, -1, relid, &row->tts_tid);
+}
+
+void
+apply_stored_images(ApplyState *state)
+{
+	for_each_stored(state, count_once);
+}
+
+static void
+delete_row(ApplyState *state, Oid relid, TupleTableSlot *row)
+{
+	apply_row_delete(state, relid, &row->tts_tid, row->tts_values, row->tts_isnull);
+}
+
+void
+apply_delete_stored(ApplyState *state)
+{
+	for_each_stored(state, delete_row);
+}
+
+bool
+apply_index_exists(Relation st, const Identity *identity)
+{
+	List	   *indexes = RelationGetIndexList(st);
+	bool		found = identity->kind == IDENTITY_SINGLE;
+	ListCell   *cell;
+
+	foreach(cell, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		found |= index_serves(index, identity, NULL);
+		index_close(index, NoLock);
+	}
+	list_free(indexes);
+	return found;
+}
+
+/* What the names of the indexes end with, but for a number. */
+#define INDEX_OF_KEY	"pgt_key"
+#define INDEX_OF_ROW_ID "pgt_row_id"
+
+List *
+apply_indexes_made(Relation st)
+{
+	List	   *result = NIL;
+	ListCell   *cell;
+
+	foreach(cell, RelationGetIndexList(st))
+	{
+		const char *name = get_rel_name(lfirst_oid(cell));
+
+		if (strstr(name, "_" INDEX_OF_KEY) || strstr(name, "_" INDEX_OF_ROW_ID))
+			result = lappend_oid(result, lfirst_oid(cell));
+	}
+	return result;
 }
 
 char *
@@ -359,7 +422,7 @@ apply_index_ddl(Oid relid, const Identity *identity)
 	appendStringInfo(&sql, "CREATE %sINDEX %s ON %s USING btree (",
 					 key ? "UNIQUE " : "",
 					 quote_identifier(ChooseRelationName(relname, NULL,
-														 key ? "pgt_key" : "pgt_row_id",
+														 key ? INDEX_OF_KEY : INDEX_OF_ROW_ID,
 														 namespace, false)),
 					 quote_qualified_identifier(get_namespace_name(namespace),
 												relname));

@@ -265,18 +265,26 @@ form_row(MergeRun *run, const Datum *keys, const bool *keys_null)
 	memset(new->tts_isnull, true, sizeof(bool) * new->tts_tupleDescriptor->natts);
 	for (int i = 0; i < nkeys; i++)
 	{
-		new->tts_values[program->key_attnos[i] - 1] = keys[i];
-		new->tts_isnull[program->key_attnos[i] - 1] = keys_null[i];
+		int			n = program->attnos[program->key_attnos[i] - 1] - 1;
+
+		new->tts_values[n] = keys[i];
+		new->tts_isnull[n] = keys_null[i];
 	}
 	for (int i = 0; i < program->nstates; i++)
 	{
-		new->tts_values[program->states[i].attno - 1] = run->state[i];
-		new->tts_isnull[program->states[i].attno - 1] = run->state_null[i];
+		int			n = program->attnos[program->states[i].attno - 1] - 1;
+
+		new->tts_values[n] = run->state[i];
+		new->tts_isnull[n] = run->state_null[i];
 	}
 	/* last, because a visible column may stand in for a state */
 	for (int i = 0; i < noutputs && holds; i++)
-		new->tts_values[i] = ExecEvalExpr(program->outputs[i], program->econtext,
-										  &new->tts_isnull[i]);
+	{
+		int			n = program->attnos[i] - 1;
+
+		new->tts_values[n] = ExecEvalExpr(program->outputs[i], program->econtext,
+										  &new->tts_isnull[n]);
+	}
 	ExecStoreVirtualTuple(new);
 	MemoryContextSwitchTo(old);
 	return holds;
@@ -292,7 +300,8 @@ load_state(MergeRun *run, bool found)
 		const StateColumn *state = &run->program->states[i];
 
 		if (found)
-			run->state[i] = slot_getattr(run->old, state->attno, &run->state_null[i]);
+			run->state[i] = slot_getattr(run->old, run->program->attnos[state->attno - 1],
+										 &run->state_null[i]);
 		else
 		{
 			run->state[i] = (Datum) 0;
@@ -525,7 +534,7 @@ store_group(MergeRun *run, bool found, Datum *keys, bool *keys_null)
 	/* the stored spelling of equal keys stays, unless it is determined */
 	for (int key = 0; found && key < nkeys; key++)
 		if ((program->fresh_keys & (UINT64CONST(1) << key)) == 0)
-			keys[key] = slot_getattr(run->old, program->key_attnos[key],
+			keys[key] = slot_getattr(run->old, program->attnos[program->key_attnos[key] - 1],
 									 &keys_null[key]);
 	if (!form_row(run, keys, keys_null))
 	{

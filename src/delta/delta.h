@@ -48,7 +48,7 @@ typedef struct StateColumn
 	Oid			type;
 	int32		typmod;
 	Oid			collation;
-	AttrNumber	attno;			/* where the stream table keeps it */
+	AttrNumber	attno;			/* where the layout has it */
 	const AggregateCall *call;	/* STATE_VALUE, MIN, MAX */
 	int			scales;			/* STATE_SUM: index of its STATE_SCALES, or -1 */
 } StateColumn;
@@ -136,7 +136,9 @@ struct DeltaProgram
 	Oid			relid;			/* the table that keeps the result; from the
 								 * first run on */
 	List	   *layout;			/* of LayoutColumn */
-	Identity	identity;
+	Identity	identity;		/* in terms of the layout */
+	AttrNumber *attnos;			/* where the table has the columns of the layout, */
+	Identity	placed;			/* and the identity in terms of the table */
 	List	   *plans;			/* of SavedPlan */
 
 	/*
@@ -151,7 +153,7 @@ struct DeltaProgram
 	/* aggregated queries */
 	int			nstates;
 	StateColumn   *states;
-	AttrNumber *key_attnos;		/* where the stream table keeps group key i */
+	AttrNumber *key_attnos;		/* where the layout has group key i */
 	uint64		fresh_keys;		/* keys whose spelling is determined, while
 								 * equal values may be spelled differently */
 	int		  **call_states;	/* per call: its states, in a fixed order */
@@ -351,6 +353,8 @@ extern const char *sources_policy_reason(Query *query);
 
 /* ---- fingerprint.c ---- */
 extern uint64 query_fingerprint(Query *query);
+/* Combine a hash with what the hidden columns keep. */
+extern uint64 states_fingerprint(const DeltaProgram *program, uint64 hash);
 
 /* ---- windows.c ---- */
 

@@ -23,6 +23,7 @@ typedef struct ImageRun
 	ApplyState *apply;
 	TupleTableSlot *row;		/* of the stream table's descriptor */
 	int			nvisible;
+	const AttrNumber *attnos;	/* where they go */
 	bool		weighted;		/* the query's last column is the weight */
 } ImageRun;
 
@@ -36,8 +37,11 @@ receive_image(TupleTableSlot *slot, void *arg)
 	slot_getallattrs(slot);
 	ExecClearTuple(row);
 	memset(row->tts_isnull, true, sizeof(bool) * row->tts_tupleDescriptor->natts);
-	memcpy(row->tts_values, slot->tts_values, sizeof(Datum) * run->nvisible);
-	memcpy(row->tts_isnull, slot->tts_isnull, sizeof(bool) * run->nvisible);
+	for (int i = 0; i < run->nvisible; i++)
+	{
+		row->tts_values[run->attnos[i] - 1] = slot->tts_values[i];
+		row->tts_isnull[run->attnos[i] - 1] = slot->tts_isnull[i];
+	}
 	ExecStoreVirtualTuple(row);
 	if (run->weighted)
 		w = DatumGetInt32(slot->tts_values[run->nvisible]);
@@ -52,6 +56,7 @@ image_run(const DeltaProgram *program, Relation st, ApplyState *apply, bool weig
 		.apply = apply,
 		.row = MakeSingleTupleTableSlot(RelationGetDescr(st), &TTSOpsVirtual),
 		.nvisible = list_length(program->tree->outputs),
+		.attnos = program->attnos,
 		.weighted = weighted
 	};
 
@@ -69,33 +74,12 @@ run_images(DeltaProgram *program, Relation st, const Statement *statement,
 	ExecDropSingleTupleTableSlot(run.row);
 }
 
-/* Does the table have exactly the columns of the layout? */
 static void
-check_layout(const DeltaProgram *program, Relation st)
+place(DeltaProgram *program, Relation rel)
 {
-	TupleDesc	desc = RelationGetDescr(st);
-	int			attno = 0;
-	bool		fits = desc->natts == list_length(program->layout);
-	ListCell   *lc;
-
-	foreach(lc, program->layout)
-	{
-		LayoutColumn *column = lfirst(lc);
-		Form_pg_attribute att;
-
-		if (!fits)
-			break;
-		att = TupleDescAttr(desc, attno++);
-		fits = !att->attisdropped && att->atttypid == column->type &&
-			strcmp(NameStr(att->attname), column->name) == 0;
-	}
-	if (!fits)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("columns of stream table \"%s\" do not fit its query any more",
-						RelationGetRelationName(st)),
-				 errdetail("A column of the stream table, or a primary key that its rows were recognised by, was changed, or a table with one got its first inheritance child."),
-				 errhint("Rebuild it with pgtrickle.create_or_replace_stream_table() or pgtrickle.alter_stream_table(), giving its query.")));
+	if (!program_place(program, RelationGetDescr(rel)))
+		elog(ERROR, "columns of \"%s\" are not those of its query",
+			 RelationGetRelationName(rel));
 }
 
 /*
@@ -222,7 +206,8 @@ run_top(DeltaRun *run, Relation rel, Snapshot snapshot, ApplyObserver observer,
 		return;
 	}
 	program->relid = RelationGetRelid(rel);
-	apply = apply_begin(rel, &program->identity, snapshot);
+	place(program, rel);
+	apply = apply_begin(rel, &program->placed, snapshot);
 	if (observer != NULL)
 		apply_observe(apply, observer, arg);
 	if (reevaluated != NULL)
@@ -246,7 +231,6 @@ program_run_delta(DeltaProgram *program, Relation st, ChangeWindow *windows,
 	bool		wrote;
 
 	Assert(program->reason == NULL);
-	check_layout(program, st);
 
 	run = run_begin(program, windows, before);
 	parts_run_delta(run, snapshot);
@@ -267,11 +251,12 @@ run_whole(DeltaProgram *program, Relation rel, Snapshot snapshot,
 	ApplyState *apply;
 	Statement	statement = {.key = {.kind = PLAN_FULL}};
 
+	place(program, rel);
 	if (swap)
-		apply = apply_begin_swap(rel, &program->identity, snapshot);
+		apply = apply_begin_swap(rel, &program->placed, snapshot);
 	else
 	{
-		apply = apply_begin(rel, &program->identity, snapshot);
+		apply = apply_begin(rel, &program->placed, snapshot);
 		if (observer != NULL)
 			apply_observe(apply, observer, arg);
 		apply_stored_images(apply);
@@ -292,7 +277,6 @@ program_run_full(DeltaProgram *program, Relation st, Snapshot snapshot,
 				 ApplyCounts *counts)
 {
 	program_register_none();
-	check_layout(program, st);
 	parts_run_full(program, snapshot);
 	return run_whole(program, st, snapshot, NULL, NULL, counts);
 }

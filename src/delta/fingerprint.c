@@ -144,3 +144,51 @@ query_fingerprint(Query *query)
 	(void) function_walker((Node *) query, &walk);
 	return walk.hash;
 }
+
+/* How rows are told apart depends on the keys of the sources as well. */
+static uint64
+identity_hash(uint64 hash, const Identity *identity)
+{
+	if (identity->row_id == 0)
+		return hash_combine64(hash, 1);
+	hash = hash_combine64(hash, identity->kind + 2);
+	for (int i = 0; i < identity->nkeys; i++)
+		hash = hash_combine64(hash, identity->keys[i]);
+	return hash;
+}
+
+uint64
+program_row_ids(const DeltaProgram *program)
+{
+	uint64		hash = identity_hash(0, &program->identity);
+
+	for (int i = 0; i < list_length(program->layout); i++)
+		hash = hash_combine64(hash, program->attnos[i]);
+	return hash | 1;
+}
+
+uint64
+program_part_row_ids(const DeltaProgram *program)
+{
+	uint64		hash = 0;
+	ListCell   *lc;
+
+	foreach(lc, program->parts)
+		hash = identity_hash(hash, &((DeltaProgram *) lfirst(lc))->identity);
+	return hash | 1;
+}
+
+/* What the hidden columns keep, which follows from the catalog, too. */
+uint64
+states_fingerprint(const DeltaProgram *program, uint64 hash)
+{
+	for (int i = 0; i < program->nstates; i++)
+	{
+		const StateColumn *state = &program->states[i];
+
+		hash = hash_combine64(hash, state->kind);
+		hash = hash_combine64(hash, state->arg);
+		hash = hash_combine64(hash, state->attno);
+	}
+	return hash;
+}

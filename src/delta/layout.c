@@ -8,6 +8,10 @@
  * keys that the query does not show, the state of each group, and
  * __pgt_row_id.  A state that a visible column equals is kept there.
  *
+ * The table has these columns by these names, but not always in this order:
+ * when others are needed than before, they are dropped and added, and a dropped
+ * one leaves a gap.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -241,6 +245,79 @@ key_columns(const DeltaProgram *program)
 	return sql.len > 0 ? sql.data : NULL;
 }
 
+static void
+place_identity(DeltaProgram *program)
+{
+	const Identity *identity = &program->identity;
+
+	program->placed = *identity;
+	program->placed.keys = palloc0(sizeof(AttrNumber) * (identity->nkeys + 1));
+}
+
+/* Attribute of a name, most likely the one after the last that was found. */
+static AttrNumber
+find_attribute(TupleDesc desc, const char *name, AttrNumber last)
+{
+	for (int i = 0; i < desc->natts; i++)
+	{
+		int			n = (last + i) % desc->natts;
+		Form_pg_attribute att = TupleDescAttr(desc, n);
+
+		if (!att->attisdropped && strcmp(NameStr(att->attname), name) == 0)
+			return n + 1;
+	}
+	return InvalidAttrNumber;
+}
+
+static bool
+attribute_fits(TupleDesc desc, AttrNumber attno, const LayoutColumn *column)
+{
+	Form_pg_attribute att;
+
+	if (attno == InvalidAttrNumber)
+		return false;
+	att = TupleDescAttr(desc, attno - 1);
+	return att->atttypid == column->type && att->atttypmod == column->typmod &&
+		att->attcollation == column->collation && !att->attgenerated;
+}
+
+static int
+count_attributes(TupleDesc desc)
+{
+	int			n = 0;
+
+	for (int i = 0; i < desc->natts; i++)
+		if (!TupleDescAttr(desc, i)->attisdropped)
+			n++;
+	return n;
+}
+
+bool
+program_place(DeltaProgram *program, TupleDesc desc)
+{
+	AttrNumber	last = 0;
+	AttrNumber	last_visible = 0;
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, program->layout)
+	{
+		const LayoutColumn *column = lfirst(lc);
+
+		last = find_attribute(desc, column->name, last);
+		if (!attribute_fits(desc, last, column) || last < last_visible)
+			return false;
+		if (!column->hidden)
+			last_visible = last;
+		program->attnos[n++] = last;
+	}
+	for (int i = 0; i < program->identity.nkeys; i++)
+		program->placed.keys[i] = program->attnos[program->identity.keys[i] - 1];
+	if (program->identity.row_id != 0)
+		program->placed.row_id = program->attnos[program->identity.row_id - 1];
+	return count_attributes(desc) == n;
+}
+
 void
 program_lay_out(DeltaProgram *program)
 {
@@ -256,5 +333,7 @@ program_lay_out(DeltaProgram *program)
 	foreach(lc, program->parts)
 		program->unit_weights |= ((DeltaProgram *) lfirst(lc))->unit_weights;
 	lay_out(program);
+	program->attnos = palloc0(sizeof(AttrNumber) * (list_length(program->layout) + 1));
+	place_identity(program);
 	describe_inputs(program);
 }

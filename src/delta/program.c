@@ -164,6 +164,9 @@ compile(DeltaProgram *program, Query *query)
 		}
 
 	program_lay_out(program);
+	program->fingerprint = states_fingerprint(program, program->fingerprint);
+	foreach(lc, program->parts)
+		program->fingerprint = states_fingerprint(lfirst(lc), program->fingerprint);
 }
 
 DeltaProgram *
@@ -324,6 +327,12 @@ const Identity *
 program_identity(const DeltaProgram *program)
 {
 	return &program->identity;
+}
+
+const Identity *
+program_placed_identity(const DeltaProgram *program)
+{
+	return &program->placed;
 }
 
 List *

@@ -95,6 +95,16 @@ extern List *program_layout(const DeltaProgram *program);	/* of LayoutColumn *, 
 extern const Identity *program_identity(const DeltaProgram *program);
 
 /*
+ * Find the columns of the layout in the table that keeps the result, by their
+ * names.  False if it does not have exactly these, the visible ones in their order
+ * and then the hidden ones.
+ */
+extern bool program_place(DeltaProgram *program, TupleDesc desc);
+
+/* The identity in terms of the table in which the columns were found last. */
+extern const Identity *program_placed_identity(const DeltaProgram *program);
+
+/*
  * Bring the copies of the polled sources up to what these hold now.  Their
  * windows are filled, as buffer_read_window() does it for the others, unless
  * windows is NULL.  To be called before either of the two that follow, under
@@ -135,6 +145,14 @@ extern bool program_types(const DeltaProgram *program, List **types);
  * another.
  */
 extern uint64 program_fingerprint(const DeltaProgram *program);
+
+/*
+ * Where columns are and what row ids mean in the table of the result, and the
+ * latter in those of its parts: hashes, never 0.  Rows that were stored under one
+ * are not what they should be under another.
+ */
+extern uint64 program_row_ids(const DeltaProgram *program);
+extern uint64 program_part_row_ids(const DeltaProgram *program);
 
 /*
  * Change the program so that no delta computes anything that can fail on a pair

@@ -7,7 +7,7 @@
  *											  "own": "xid:part"}},
  *		 "sysid": "<system identifier>", "db": <database oid>,
  *		 "query": "<fingerprint of the query>", "owner": <oid of a role>,
- *		 "net_first": true}
+ *		 "row_ids": "<what row ids mean>", "part_row_ids": "...", "net_first": true}
  *
  * "owner" is the role that the query was computed as, which is the one that gave
  * it: REASSIGN OWNED takes table and definition along, and must not make the new
@@ -182,6 +182,10 @@ frontier_to_jsonb(const Frontier *frontier)
 	push_string(&state, WJB_VALUE, psprintf(UINT64_FORMAT, frontier->sysid));
 	push_string(&state, WJB_KEY, "query");
 	push_string(&state, WJB_VALUE, psprintf(UINT64_FORMAT, frontier->query));
+	push_string(&state, WJB_KEY, "row_ids");
+	push_string(&state, WJB_VALUE, psprintf(UINT64_FORMAT, frontier->row_ids));
+	push_string(&state, WJB_KEY, "part_row_ids");
+	push_string(&state, WJB_VALUE, psprintf(UINT64_FORMAT, frontier->part_row_ids));
 	if (frontier->net_first)
 	{
 		JsonbValue	yes = {.type = jbvBool,.val.boolean = true};
@@ -274,6 +278,15 @@ oid_of(const JsonbValue *v)
 												   NumericGetDatum(v->val.numeric)));
 }
 
+/* 0 if it is not there. */
+static uint64
+optional_number(JsonbContainer *container, const char *name)
+{
+	char	   *number = string_member(container, name, true);
+
+	return number ? parse_number(&number, '\0', name) : 0;
+}
+
 Frontier *
 frontier_from_jsonb(Jsonb *jsonb)
 {
@@ -295,6 +308,8 @@ frontier_from_jsonb(Jsonb *jsonb)
 	frontier->dboid = oid_of(member(&jsonb->root, "db", jbvNumeric, false));
 	owner = member(&jsonb->root, "owner", jbvNumeric, true);
 	frontier->owner = owner ? oid_of(owner) : InvalidOid;
+	frontier->row_ids = optional_number(&jsonb->root, "row_ids");
+	frontier->part_row_ids = optional_number(&jsonb->root, "part_row_ids");
 	net_first = member(&jsonb->root, "net_first", jbvBool, true);
 	frontier->net_first = net_first != NULL && net_first->val.boolean;
 

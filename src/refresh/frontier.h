@@ -47,6 +47,8 @@ typedef struct Frontier
 	Oid			dboid;
 	uint64		query;			/* fingerprint of the query that was computed */
 	Oid			owner;			/* the role that gave that query; 0: not known */
+	uint64		row_ids;		/* program_row_ids() then, 0: not known */
+	uint64		part_row_ids;	/* and of its parts */
 	bool		net_first;		/* its deltas are computed by a program that
 								 * program_net_first() has changed */
 	int			nsources;
@@ -85,7 +87,7 @@ extern FrontierOwn frontier_own(Snapshot snapshot);
 
 /*
  * Frontier of the given snapshot for the given sources, palloc'd.  All of
- * them get the same snapshot.  The caller sets query, owner and net_first.
+ * them get the same snapshot.  The caller sets all that is about the query.
  */
 extern Frontier *frontier_at(Snapshot snapshot, FrontierOwn own, int nsources,
 							 const SourceIdentifier *sources);

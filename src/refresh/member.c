@@ -133,6 +133,40 @@ repair_tracking(Refresh *r, const char *problem)
 				 errhint("Recreate the stream table with pgtrickle.create_or_replace_stream_table().")));
 }
 
+/*
+ * Have the table fit what the program has become.  It may look as it did and have
+ * been changed all the same.
+ */
+static void
+adapt_storage(Refresh *r)
+{
+	const Frontier *frontier = r->st->frontier;
+	uint64		row_ids = 0;
+
+	if (r->st->is_populated && frontier != NULL && !r->looked_at_row_ids)
+		row_ids = frontier->row_ids;
+	if (r->cached->storage_known_good &&
+		(row_ids == 0 || row_ids == program_row_ids(r->program)))
+		return;
+	if (storage_adapt(r->st->relid, r->program, row_ids, &r->emptied))
+	{
+		r->action = ACTION_REINITIALIZE;
+		if (r->reason == NULL)
+			r->reason = "its rows have another key, or other hidden columns, than before";
+		get_program(r);
+	}
+	r->cached->storage_known_good = true;
+}
+
+static bool
+other_part_row_ids(const Refresh *r)
+{
+	const Frontier *frontier = r->st->frontier;
+
+	return frontier != NULL && frontier->part_row_ids != 0 &&
+		frontier->part_row_ids != program_part_row_ids(r->program);
+}
+
 bool
 member_load(Refresh *r)
 {
@@ -144,12 +178,15 @@ member_load(Refresh *r)
 	problem = tracking_problem(r);
 	if (problem != NULL)
 		repair_tracking(r, problem);
-	if (storage_ensure_parts(r->program, r->st->relid, r->owner))
+	adapt_storage(r);
+	if (storage_ensure_parts(r->program, r->st->relid, r->owner,
+							 !r->looked_at_row_ids && other_part_row_ids(r)))
 	{
 		r->action = ACTION_REINITIALIZE;
 		if (r->reason == NULL)
 			r->reason = "an auxiliary table of it was missing";
 	}
+	r->looked_at_row_ids = true;
 	return true;
 }
 
@@ -424,7 +461,7 @@ run_full(Refresh *r)
 {
 	instr_time	start;
 
-	memset(&r->counts, 0, sizeof(r->counts));
+	r->counts = r->emptied;
 	INSTR_TIME_SET_CURRENT(start);
 	if (program_run_full(r->program, r->rel, r->snapshot, &r->counts))
 		r->rel = NULL;
@@ -598,6 +635,8 @@ new_frontier(const Refresh *r)
 	frontier = frontier_at(r->snapshot, r->own, n, sources);
 	frontier->query = program_fingerprint(r->program);
 	frontier->owner = r->owner;
+	frontier->row_ids = program_row_ids(r->program);
+	frontier->part_row_ids = program_part_row_ids(r->program);
 	frontier->net_first = program_nets_first(r->program);
 	return frontier;
 }

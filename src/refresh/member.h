@@ -49,6 +49,8 @@ typedef struct Refresh
 	const char *reason;
 	RefreshOutcome outcome;
 	ApplyCounts counts;
+	ApplyCounts emptied;		/* rows deleted before the snapshot */
+	bool		looked_at_row_ids;	/* whether they still mean what they did */
 	bool		wrote;			/* the delta, here or to what is kept beside */
 } Refresh;
 

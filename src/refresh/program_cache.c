@@ -161,6 +161,7 @@ discard(CachedProgram *entry)
 	entry->sources = NULL;
 	entry->capture_problem = NULL;
 	entry->types_known = false;
+	entry->storage_known_good = false;
 	if (entry->context != NULL)
 		MemoryContextDelete(entry->context);
 	entry->context = NULL;

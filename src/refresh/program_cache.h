@@ -30,6 +30,7 @@ typedef struct CachedProgram
 	int			nsources;
 	CachedSource *sources;
 	char	   *capture_problem;	/* a source's triggers are not in place */
+	bool		storage_known_good;	/* the table was found to fit, or made so */
 	bool		types_known;	/* of those that it may name: */
 	int			ntypes;
 	uint32	   *types;			/* their hash values in the cache of types */

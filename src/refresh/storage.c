@@ -53,15 +53,16 @@ run_sql(const char *sql)
 	SPI_finish();
 }
 
-static void
-append_column(StringInfo sql, const LayoutColumn *column)
+char *
+storage_column_sql(const LayoutColumn *column)
 {
-	appendStringInfo(sql, "%s %s", quote_identifier(column->name),
-					 format_type_with_typemod(column->type, column->typmod));
+	char	   *type = format_type_with_typemod(column->type, column->typmod);
+
 	if (OidIsValid(column->collation) &&
 		column->collation != get_typcollation(column->type))
-		appendStringInfo(sql, " COLLATE %s",
-						 generate_collation_name(column->collation));
+		type = psprintf("%s COLLATE %s", type,
+						generate_collation_name(column->collation));
+	return psprintf("%s %s", quote_identifier(column->name), type);
 }
 
 /*
@@ -82,7 +83,7 @@ create_table_sql(const char *table, const DeltaProgram *program)
 	{
 		if (sql.data[sql.len - 1] != '(')
 			appendStringInfoString(&sql, ", ");
-		append_column(&sql, (const LayoutColumn *) lfirst(lc));
+		appendStringInfoString(&sql, storage_column_sql(lfirst(lc)));
 	}
 	appendStringInfoString(&sql, ") USING heap");
 	if (program_identity(program)->kind != IDENTITY_BAG)
@@ -191,7 +192,7 @@ depends_on(Oid relid, Oid st)
 }
 
 bool
-storage_ensure_parts(const DeltaProgram *program, Oid st, Oid owner)
+storage_ensure_parts(const DeltaProgram *program, Oid st, Oid owner, bool anew)
 {
 	Oid			namespace = get_namespace_oid(PGT_DEFS_SCHEMA, false);
 	bool		created = false;
@@ -203,7 +204,7 @@ storage_ensure_parts(const DeltaProgram *program, Oid st, Oid owner)
 		const char *name = program_part_table(part);
 		Oid			relid = get_relname_relid(name, namespace);
 
-		if (OidIsValid(relid) && depends_on(relid, st) &&
+		if (!anew && OidIsValid(relid) && depends_on(relid, st) &&
 			pgt_relation_owner(relid) == owner &&
 			get_rel_persistence(relid) == RELPERSISTENCE_PERMANENT &&
 			storage_matches(relid, program_layout(part)))

@@ -19,10 +19,11 @@ extern Oid	storage_create(const char *schema, const char *name,
 
 /*
  * Create the tables of a program's parts, as far as they are missing or do not
- * fit; they go with the stream table st.  Returns whether any was created, so
+ * fit, or all of them anew; they go with the stream table st.  Returns whether any was created, so
  * that they have to be filled.
  */
-extern bool storage_ensure_parts(const DeltaProgram *program, Oid st, Oid owner);
+extern bool storage_ensure_parts(const DeltaProgram *program, Oid st, Oid owner,
+								 bool anew);
 
 /* Is it unlogged and without pages, as the end of recovery leaves it? */
 extern bool storage_may_be_reset(Oid st);
@@ -35,6 +36,22 @@ extern bool storage_matches(Oid relid, const List *layout);
 
 /* Put a new table in the place of an old one, which is dropped. */
 extern void storage_replace(Oid oldrelid, Oid newrelid);
+
+/* Does the table have all that the program needs, and nothing else? */
+extern bool storage_serves(Oid relid, DeltaProgram *program);
+
+/*
+ * Change hidden columns and indexes of the stream table to what the program
+ * needs by now, where they are not so; or only empty it if its rows were stored under other
+ * row_ids, unless these are 0.  Returns whether that was done: then the
+ * table is empty, what was deleted is added to *counts, and it has to be filled.
+ * Runs as the owner, who we are.  Refuses if visible columns are others.
+ */
+extern bool storage_adapt(Oid relid, DeltaProgram *program, uint64 row_ids,
+						  ApplyCounts *counts);
+
+/* The column as it is written in CREATE TABLE. */
+extern char *storage_column_sql(const LayoutColumn *column);
 
 /* Run statements through SPI as the current user. */
 extern void run_sql(const char *sql);

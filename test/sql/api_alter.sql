@@ -92,14 +92,121 @@ INSERT INTO t VALUES (17, 2, 17);
 SELECT * FROM fresh('api_alter2.st_renamed');
 SELECT name FROM pgtrickle.pgt_status() WHERE name LIKE '%st_renamed';
 
--- a table that was made for a key that is gone: giving the same query rebuilds it
+-- A key of a source goes, and comes back: hidden columns and the index follow,
+-- and everything that others have put on the table or made of it stays.
 CREATE TABLE api_alter.k (id int PRIMARY KEY, v int);
 INSERT INTO api_alter.k VALUES (1, 1), (2, 2);
+CREATE ROLE regress_pgt_reader;
 SELECT made('keyed', 'SELECT id, v FROM api_alter.k');
+SELECT made('above', 'SELECT v, count(*) AS n FROM keyed GROUP BY v');
+SELECT made('textual', 'SELECT id::text AS id, v FROM api_alter.k');
+CREATE VIEW over_keyed AS SELECT id, v FROM keyed;
+CREATE INDEX keyed_v ON keyed (v);
+GRANT SELECT ON keyed TO regress_pgt_reader;
+GRANT REFERENCES (v) ON keyed TO regress_pgt_reader;
+COMMENT ON TABLE keyed IS 'mine';
+COMMENT ON COLUMN keyed.v IS 'mine, too';
+SELECT oid AS before FROM pg_class WHERE oid = 'keyed'::regclass \gset
+PREPARE looks AS
+	SELECT c.oid = :before AS same, (SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute
+			WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS columns,
+		(SELECT string_agg(indexrelid::regclass || CASE WHEN indisunique THEN ' unique' ELSE '' END, ', ' ORDER BY indexrelid::regclass::text) FROM pg_index WHERE indrelid = c.oid) AS indexes,
+		concat(has_table_privilege('regress_pgt_reader', c.oid, 'SELECT'), ' ', has_column_privilege('regress_pgt_reader', c.oid, 'v', 'REFERENCES')) AS rights,
+		obj_description(c.oid, 'pg_class') || ', ' || col_description(c.oid, 2) AS comments, (SELECT count(*) FROM over_keyed) AS seen
+	  FROM pg_class c WHERE c.oid = 'keyed'::regclass;
+EXECUTE looks;
 ALTER TABLE api_alter.k DROP CONSTRAINT k_pkey;
 INSERT INTO api_alter.k VALUES (1, 1), (1, 3);
 SELECT * FROM fresh('keyed');
-SELECT pgtrickle.alter_stream_table('keyed', query => 'SELECT id, v FROM api_alter.k');
-SELECT * FROM fresh('keyed');
+SELECT * FROM fresh('above');
+SELECT * FROM fresh('textual');
+EXECUTE looks;
+SELECT last_refresh_reason FROM pgtrickle.stream_tables_info WHERE pgt_name = 'keyed';
 UPDATE api_alter.k SET v = v + 1 WHERE id = 1;
 SELECT * FROM fresh('keyed');
+SELECT * FROM fresh('above');
+SELECT pgtrickle.alter_stream_table('keyed', query => 'SELECT id, v FROM api_alter.k');
+SELECT * FROM fresh('keyed');
+DELETE FROM api_alter.k WHERE v <> 2;
+DELETE FROM api_alter.k WHERE ctid NOT IN (SELECT min(ctid) FROM api_alter.k GROUP BY id);
+ALTER TABLE api_alter.k ADD PRIMARY KEY (id);
+SELECT * FROM fresh('keyed');
+SELECT * FROM fresh('above');
+EXECUTE looks;
+INSERT INTO api_alter.k VALUES (5, 5);
+UPDATE api_alter.k SET v = v + 1;
+SELECT * FROM fresh('keyed');
+SELECT * FROM fresh('above');
+SELECT * FROM fresh('textual');
+-- in the same transaction, and rolled back
+BEGIN;
+ALTER TABLE api_alter.k DROP CONSTRAINT k_pkey;
+UPDATE api_alter.k SET v = 7;
+SELECT * FROM fresh('keyed');
+SELECT * FROM fresh('above');
+ROLLBACK;
+SELECT * FROM fresh('keyed');
+EXECUTE looks;
+-- another key of the same columns
+CREATE TABLE api_alter.k2 (a int PRIMARY KEY, b int NOT NULL);
+INSERT INTO api_alter.k2 VALUES (1, 2), (2, 1);
+SELECT made('either', 'SELECT a, b FROM api_alter.k2');
+ALTER TABLE api_alter.k2 DROP CONSTRAINT k2_pkey, ADD PRIMARY KEY (b);
+UPDATE api_alter.k2 SET a = 1;
+SELECT * FROM fresh('either');
+INSERT INTO api_alter.k2 VALUES (1, 3);
+SELECT * FROM fresh('either');
+-- a hidden column that somebody uses keeps it from following, until he does not
+ALTER TABLE api_alter.k2 DROP CONSTRAINT k2_pkey;
+SELECT * FROM fresh('either');
+CREATE VIEW uses_row_id AS SELECT * FROM either;
+ALTER TABLE api_alter.k2 ADD PRIMARY KEY (b);
+SELECT * FROM fresh('either');
+DROP VIEW uses_row_id;
+SELECT * FROM fresh('either');
+-- columns that a user has changed
+ALTER TABLE either ADD COLUMN mine int;
+INSERT INTO api_alter.k2 VALUES (4, 4);
+SELECT * FROM fresh('either');
+ALTER TABLE either DROP COLUMN mine;
+SELECT * FROM fresh('either');
+ALTER TABLE either RENAME COLUMN a TO z;
+SELECT * FROM fresh('either');
+ALTER TABLE either RENAME COLUMN z TO a;
+ALTER TABLE either ALTER COLUMN a TYPE bigint;
+SELECT * FROM fresh('either');
+ALTER TABLE either ALTER COLUMN a TYPE int;
+UPDATE api_alter.k2 SET a = a + 1;
+SELECT * FROM fresh('either');
+ALTER TABLE either DROP COLUMN b, ADD COLUMN b int;
+SELECT * FROM fresh('either');
+UPDATE api_alter.k2 SET a = a + 1;
+SELECT * FROM fresh('either');
+ALTER TABLE either DROP COLUMN a;
+SELECT * FROM fresh('either');
+ALTER TABLE either ADD COLUMN a int;
+SELECT * FROM fresh('either');
+SELECT pgtrickle.create_or_replace_stream_table('either', 'SELECT a, b FROM api_alter.k2');
+SELECT * FROM fresh('either');
+-- constraints of a user hold for the rows, and go on to be refused
+ALTER TABLE either ADD CONSTRAINT small CHECK (a < 10);
+INSERT INTO api_alter.k2 VALUES (10, 10);
+SELECT * FROM fresh('either');
+UPDATE api_alter.k2 SET a = 9 WHERE a = 10;
+SELECT * FROM fresh('either');
+ALTER TABLE either DROP CONSTRAINT small;
+-- a lost index comes back
+DROP INDEX either_pgt_key;
+INSERT INTO api_alter.k2 VALUES (11, 11);
+SELECT * FROM fresh('either');
+INSERT INTO api_alter.k2 VALUES (12, 12);
+SELECT * FROM fresh('either');
+-- storage parameters and the like
+ALTER TABLE either SET (fillfactor = 50), SET UNLOGGED, ALTER b SET STATISTICS 50;
+INSERT INTO api_alter.k2 VALUES (13, 13);
+SELECT * FROM fresh('either');
+VACUUM FULL either;
+INSERT INTO api_alter.k2 VALUES (14, 14);
+SELECT * FROM fresh('either');
+DROP OWNED BY regress_pgt_reader;
+DROP ROLE regress_pgt_reader;
