@@ -4,19 +4,24 @@
  *	  What a query means, as a number.
  *
  * A hash of its tree and of what is behind the names in it: the bodies of its
- * functions and aggregates, and its row types.  Contents that were computed under
+ * functions and aggregates, and of functions that these name, and its row types.  Contents that were computed under
  * one fingerprint cannot be carried on under another.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "catalog/pg_aggregate.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "common/hashfn.h"
 #include "delta/delta.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/scansup.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/typcache.h"
@@ -70,9 +75,95 @@ hash_aggregate(Oid funcid, FunctionWalk *walk)
 	}
 }
 
+/* ---- calls in a text ---- */
+
+static bool
+begins_identifier(char c)
+{
+	return c == '_' || isalpha((unsigned char) c) || IS_HIGHBIT_SET(c);
+}
+
+static bool
+continues_identifier(char c)
+{
+	return begins_identifier(c) || c == '$' || isdigit((unsigned char) c);
+}
+
+/* The next identifier at or after *s, as it is folded; NULL if there is none. */
+static char *
+next_identifier(const char **s)
+{
+	const char *start;
+	const char *end;
+
+	while (**s != '\0' && **s != '"' && !begins_identifier(**s))
+		(*s)++;
+	if (**s == '\0')
+		return NULL;
+	start = *s;
+	if (*start != '"')
+	{
+		while (continues_identifier(**s))
+			(*s)++;
+		return downcase_truncate_identifier(start, *s - start, false);
+	}
+	end = strchr(start + 1, '"');
+	if (end == NULL)
+		end = start + strlen(start);
+	*s = *end == '"' ? end + 1 : end;
+	return pnstrdup(start + 1, end - start - 1);
+}
+
+static void
+hash_functions_named(const char *name, FunctionWalk *walk)
+{
+	CatCList   *list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+	List	   *oids = NIL;
+	ListCell   *lc;
+
+	for (int i = 0; i < list->n_members; i++)
+		oids = lappend_oid(oids, ((Form_pg_proc) GETSTRUCT(&list->members[i]->tuple))->oid);
+	ReleaseSysCacheList(list);
+	list_sort(oids, list_oid_cmp);
+	foreach(lc, oids)
+		(void) hash_function(lfirst_oid(lc), walk);
+}
+
+/*
+ * A function whose body is a text may call whatever its text names.  Whether a
+ * name stands for a call, a column or a word of a comment does not matter: one
+ * function too many is looked at.  What a text puts together when it runs is not
+ * found.
+ */
+static void
+hash_named_functions(const char *body, FunctionWalk *walk)
+{
+	List	   *seen = NIL;
+	char	   *name;
+
+	while ((name = next_identifier(&body)) != NULL)
+	{
+		bool		known = strlen(name) >= NAMEDATALEN;
+		ListCell   *lc;
+
+		foreach(lc, seen)
+			known |= strcmp(lfirst(lc), name) == 0;
+		if (known)
+			continue;
+		seen = lappend(seen, name);
+		hash_functions_named(name, walk);
+	}
+}
+
+static bool
+body_is_text(const Form_pg_proc proc)
+{
+	return proc->prolang != INTERNALlanguageId && proc->prolang != ClanguageId;
+}
+
 /*
  * Fold the definitions of the user's functions into the fingerprint, and of
- * those that they call, where PostgreSQL knows the calls.
+ * those that they call.
  */
 static bool
 hash_function(Oid funcid, void *context)
@@ -100,6 +191,11 @@ hash_function(Oid funcid, void *context)
 	body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosqlbody, &isnull);
 	if (!isnull)
 		(void) function_walker(stringToNode(TextDatumGetCString(body)), walk);
+	else if (body_is_text(proc))
+	{
+		body = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
+		hash_named_functions(TextDatumGetCString(body), walk);
+	}
 	ReleaseSysCache(tuple);
 	hash_aggregate(funcid, walk);
 	return false;
