@@ -156,7 +156,7 @@ check_all(const ChangeTracking *tracking)
 		if (reason == NULL)
 			reason = check_triggers(tracking, lfirst_oid(lc));
 	if (reason == NULL && capture_signature(tracking) != tracking->signature)
-		reason = psprintf("a trigger or a partition of \"%s\" was taken away for a while",
+		reason = psprintf("a trigger or a partition of \"%s\" was taken away for a while, or a generated column changed",
 						  get_rel_name(source));
 	return reason;
 }

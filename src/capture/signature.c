@@ -10,6 +10,9 @@
  * that wrote the present versions: another signature means that there may have
  * been a gap.
  *
+ * To give a stored generated column another expression rewrites the table, and
+ * fires no trigger; but the column has another default afterwards.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -18,6 +21,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_attrdef.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "common/hashfn.h"
@@ -89,6 +93,19 @@ hash_attachment(uint64 hash, Oid relid)
 	return hash;
 }
 
+static uint64
+hash_generated(uint64 hash, Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < desc->natts; i++)
+		if (TupleDescAttr(desc, i)->attgenerated == ATTRIBUTE_GENERATED_STORED)
+			hash = hash_combine64(hash, GetAttrDefaultOid(relid, i + 1));
+	table_close(rel, NoLock);
+	return hash;
+}
+
 static int
 compare_oids(const ListCell *a, const ListCell *b)
 {
@@ -102,11 +119,13 @@ capture_signature(const ChangeTracking *tracking)
 	uint64		hash = hash_triggers(0, tracking->source.oid, &tracking->source);
 	ListCell   *lc;
 
+	hash = hash_generated(hash, tracking->source.oid);
 	list_sort(partitions, compare_oids);
 	foreach(lc, partitions)
 	{
 		hash = hash_attachment(hash, lfirst_oid(lc));
 		hash = hash_triggers(hash, lfirst_oid(lc), &tracking->source);
+		hash = hash_generated(hash, lfirst_oid(lc));
 	}
 	return hash;
 }
