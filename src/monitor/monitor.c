@@ -64,7 +64,8 @@ pgt_has_pending(PG_FUNCTION_ARGS)
 	if (st == NULL)
 		PG_RETURN_NULL();
 
-	PG_RETURN_BOOL(!st->is_populated || st->needs_reinit ||
+	/* without its query nobody knows what it should hold */
+	PG_RETURN_BOOL(!st->is_populated || !OidIsValid(st->defview) || st->needs_reinit ||
 				   has_uncaptured_source(st) || refresh_has_pending(st));
 }
 
