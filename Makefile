@@ -23,6 +23,9 @@ ifneq ($(MAKECMDGOALS),check)
 include $(PGXS)
 endif
 
+# Others' code: our warnings are not theirs, and its names stay inside.
+src/import/%.o: override CFLAGS += -w -fvisibility=hidden
+
 -include $(OBJS:.o=.d)
 
 # See sql/README.md.  An update replays the parts but the tables; lines that end

@@ -76,8 +76,8 @@ static const Setting settings[] = {
 	},
 	{
 		.name = "pg_trickle.default_schedule",
-		.short_desc = "Greatest staleness of stream tables whose schedule is \"calculated\".",
-		.long_desc = "A duration such as \"200ms\", \"1s\" or \"1h30m\"; "
+		.short_desc = "Schedule of stream tables whose schedule is \"calculated\" and that no other one reads.",
+		.long_desc = "A duration such as \"200ms\", \"1s\" or \"1h30m\", or a cron expression; "
 		"\"0s\" refreshes as soon as a change commits.",
 		.context = PGC_SIGHUP,
 		.stringvar = &pgt_default_schedule,
@@ -171,9 +171,9 @@ pgt_guc_init(void)
 static bool
 check_schedule(char **newval, void **extra, GucSource source)
 {
-	int64		ms;
+	Schedule	schedule;
 
-	if (schedule_try_parse_ms(*newval, &ms))
+	if (schedule_read(*newval, &schedule))
 		return true;
 
 	GUC_check_errhint("%s", SCHEDULE_HINT);

@@ -49,6 +49,6 @@ schedule_argument(const char *schedule)
 {
 	if (pg_strcasecmp(schedule, "calculated") == 0)
 		return NULL;
-	(void) schedule_parse_ms(schedule);
+	schedule_check(schedule);
 	return pstrdup(schedule);
 }

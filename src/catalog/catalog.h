@@ -141,6 +141,9 @@ extern List *stream_table_read_all(void);	/* of StreamTable *, newest state */
  */
 extern StreamTable *stream_table_open(const char *name, bool lock);
 
+/* May the caller know of it: has he any right on it, or is he in pg_monitor? */
+extern bool stream_table_may_see(Oid relid);
+
 /*
  * The same for who only wants it refreshed: the owner, and from PostgreSQL 17 on
  * whoever has MAINTAIN on it.  It is not locked.

@@ -23,6 +23,7 @@
 #include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
@@ -452,6 +453,14 @@ stream_table_owns_query(const StreamTable *st)
 		return false;
 	return frontier == NULL || !OidIsValid(frontier->owner) ||
 		!frontier_is_local(frontier) || frontier->owner == owner;
+}
+
+bool
+stream_table_may_see(Oid relid)
+{
+	/* any one of them suffices for pg_class_aclcheck() */
+	return pg_class_aclcheck(relid, GetUserId(), ACL_ALL_RIGHTS_RELATION) == ACLCHECK_OK ||
+		has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
 }
 
 void

@@ -202,7 +202,8 @@ refresh_failed(ScheduledTable *table, const ErrorData *error)
 							TRANSIENT_FIRST_US, TRANSIENT_LAST_US);
 	else
 	{
-		int64		first = Max(FAILURE_FIRST_US, table->schedule_us);
+		int64		first = Max(FAILURE_FIRST_US,
+								table->schedule.is_cron ? 0 : table->schedule.us);
 
 		record_failure(table, error);
 		delay = back_off_us(++table->failures, first,
@@ -329,7 +330,7 @@ take_changes(ScheduledTable *table, DatabaseSlot *slot)
 
 	do
 	{
-		member->started_at = now;
+		queue_set_started(member, now);
 		member->result = REFRESH_HELD_BACK;
 		queue_take_changes(member, slot);
 		member = member->next;

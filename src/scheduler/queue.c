@@ -5,11 +5,14 @@
  *
  * A schedule is a target of staleness, so a stream table is due
  *
- *		after a change					at	started_at + schedule
- *		while not populated, or invalid	at	started_at + schedule
- *		if the clock is an input		at	started_at + schedule, or a tick
- *		if it must be recomputed		at	started_at + max(schedule, 1 s)
- *		if a source is polled			at	started_at + max(schedule, 1 s)
+ *		after a change					at the target
+ *		while not populated, or invalid	at the target
+ *		if the clock is an input		at the target, or a tick
+ *		if it must be recomputed		at the target, not within a second
+ *		if a source is polled			at the target, not within a second
+ *
+ *		target = started_at + schedule, or the first time after started_at that a
+ *				 cron expression names
  *
  * but not before retry_at, nor within REST_US of the end of its last refresh:
  * without that rest, a worker that follows every commit takes a share of the
@@ -68,21 +71,28 @@ find_table(int64 pgt_id)
 	return NULL;
 }
 
-static int64
-schedule_us(const StreamTable *st)
+/* In known lie the schedules that were found so far. */
+static void
+load_schedule(ScheduledTable *table, const StreamTable *st, HTAB *known)
 {
-	int64		ms;
+	const char *text = schedule_in_force(st, known);
 
-	if (st->schedule && !schedule_try_parse_ms(st->schedule, &ms))
-		ereport(LOG,
-				(errmsg("invalid schedule \"%s\" of stream table \"%s.%s\"",
-						st->schedule, st->schema, st->name),
-				 errdetail("pg_trickle.default_schedule is used instead."),
-				 errhint("Set another schedule with alter_stream_table().")));
-	else if (st->schedule)
-		return ms * US_PER_MS;
+	if (schedule_read(text, &table->schedule))
+		return;
+	ereport(LOG,
+			(errmsg("invalid schedule \"%s\" of stream table \"%s.%s\"",
+					text, st->schema, st->name),
+			 errdetail("pg_trickle.default_schedule is used instead."),
+			 errhint("Set another schedule with alter_stream_table().")));
+	/* a check hook guards the setting */
+	(void) schedule_read(pgt_default_schedule, &table->schedule);
+}
 
-	return schedule_parse_ms(NULL) * US_PER_MS;
+void
+queue_set_started(ScheduledTable *table, TimestampTz started_at)
+{
+	table->started_at = started_at;
+	table->target = schedule_next(&table->schedule, started_at);
 }
 
 static void
@@ -121,7 +131,7 @@ same_sources(const ScheduledTable *a, const ScheduledTable *b)
 static void
 carry_over(ScheduledTable *table, const ScheduledTable *old)
 {
-	table->started_at = Max(table->started_at, old->started_at);
+	queue_set_started(table, Max(table->started_at, old->started_at));
 	table->ended_at = old->ended_at;
 	table->unpruned = old->unpruned;
 	table->pruned_at = old->pruned_at;
@@ -145,7 +155,7 @@ carry_over(ScheduledTable *table, const ScheduledTable *old)
 }
 
 static void
-load_table(ScheduledTable *table, const StreamTable *st)
+load_table(ScheduledTable *table, const StreamTable *st, HTAB *known)
 {
 	ScheduledTable *old = find_table(st->pgt_id);
 
@@ -157,11 +167,11 @@ load_table(ScheduledTable *table, const StreamTable *st)
 	table->status = st->status;
 	table->is_populated = st->is_populated;
 	table->needs_reinit = st->needs_reinit;
-	table->schedule_us = schedule_us(st);
+	load_schedule(table, st, known);
 	load_sources(table);
 
 	/* so that a restart does not refresh everything at once */
-	table->started_at = Min(st->data_timestamp, GetCurrentTimestamp());
+	queue_set_started(table, Min(st->data_timestamp, GetCurrentTimestamp()));
 	table->dirty = true;
 	table->recompute = table->uncaptured;
 	table->probed = table->uncaptured;
@@ -245,6 +255,7 @@ queue_load_task(void *arg)
 	ScheduledTable *loaded;
 	int			nloaded = 0;
 	List	   *list;
+	HTAB	   *known;
 	ListCell   *lc;
 
 	*exists = pgt_extension_exists();
@@ -252,12 +263,13 @@ queue_load_task(void *arg)
 		return;
 
 	list = stream_table_read_all();
+	known = schedules_begin();
 	context = AllocSetContextCreate(CurrentMemoryContext, "pg_trickle queue",
 									ALLOCSET_DEFAULT_SIZES);
 	save = MemoryContextSwitchTo(context);
 	loaded = palloc(sizeof(ScheduledTable) * Max(list_length(list), 1));
 	foreach(lc, list)
-		load_table(&loaded[nloaded++], lfirst(lc));
+		load_table(&loaded[nloaded++], lfirst(lc), known);
 	link_tables(loaded, nloaded);
 	MemoryContextSwitchTo(save);
 
@@ -425,22 +437,22 @@ ready_at(const ScheduledTable *table)
 static TimestampTz
 tick_at(const ScheduledTable *table)
 {
-	return table->started_at +
-		(table->schedule_us >= TICK_FIRST_US ? table->schedule_us :
-		 Max(table->tick_us, TICK_FIRST_US));
+	if (table->schedule.us >= TICK_FIRST_US)
+		return table->target;
+	return table->started_at + Max(table->tick_us, TICK_FIRST_US);
 }
 
 /*
  * A refresh that reads a whole source again, however little has changed, does
  * not follow every commit.
  */
-static int64
-interval_us(const ScheduledTable *table)
+static TimestampTz
+target_at(const ScheduledTable *table)
 {
 	bool		whole = table->uncaptured ||
 		!(table->dirty || !table->is_populated || table->needs_reinit);
 
-	return whole ? Max(table->schedule_us, RECOMPUTE_US) : table->schedule_us;
+	return whole ? Max(table->target, table->started_at + RECOMPUTE_US) : table->target;
 }
 
 static TimestampTz
@@ -449,11 +461,11 @@ due_at(const ScheduledTable *table)
 	TimestampTz due = DT_NOEND;
 
 	if (table->dirty || !table->is_populated || table->needs_reinit)
-		due = table->started_at + interval_us(table);
+		due = target_at(table);
 	else if (table->timed && table->mode != REFRESH_MODE_FULL && !table->uncaptured)
 		due = tick_at(table);
 	else if (table->recompute || !table->probed)
-		due = table->started_at + interval_us(table);
+		due = target_at(table);
 
 	if (due == DT_NOEND || queue_is_held_back(table))
 		return DT_NOEND;

@@ -1,12 +1,19 @@
 /*-------------------------------------------------------------------------
  *
  * schedule.c
- *	  Read a schedule: the staleness that a stream table may reach.
+ *	  Read a schedule: the staleness that a stream table may reach, or the
+ *	  times at which it is to be refreshed.
  *
- *		schedule := part { part }		part := digits unit
+ *		schedule := duration | cron
+ *		duration := part { part }		part := digits unit
+ *		cron	 := [second] minute hour day month weekday | @name
  *
  * with the units w d h m s ms in strictly descending order.  The order makes
- * every text mean one thing only ("1m30s", never "30s1m" or "1s1s").
+ * every text mean one thing only ("1m30s", never "30s1m" or "1s1s").  No text
+ * is both: a duration has no field that is a number or a star alone.
+ *
+ * The times of a cron expression are those of UTC, as everything is that
+ * refreshes compute.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,6 +22,7 @@
 #include "common/int.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "scheduler/scheduler.h"
 
@@ -38,6 +46,7 @@ static const ScheduleUnit units[] = {
 #define MAX_SCHEDULE_MS (INT64CONST(5200) * 7 * 24 * 3600 * 1000)
 
 PG_FUNCTION_INFO_V1(pgt_parse_duration_seconds);
+PG_FUNCTION_INFO_V1(pgt_schedule_next);
 
 static const char *
 skip_blanks(const char *p)
@@ -84,8 +93,8 @@ read_unit(const char *p, int *next, int64 *unit_ms)
 	return NULL;
 }
 
-bool
-schedule_try_parse_ms(const char *schedule, int64 *ms)
+static bool
+read_duration(const char *schedule, int64 *ms)
 {
 	const char *p = skip_blanks(schedule);
 	int			next = 0;
@@ -115,24 +124,121 @@ schedule_try_parse_ms(const char *schedule, int64 *ms)
 	return *ms <= MAX_SCHEDULE_MS;
 }
 
-static int64
-parse_or_raise(const char *text, const char *what)
+/* ---- cron ---- */
+
+#define CRON_FIELDS		6		/* with seconds */
+#define CRON_MAX_LENGTH 200		/* of the 256 that the library reads */
+/* So many times of an expression are looked at for the shortest gap. */
+#define CRON_GAPS		64
+
+static const char *const cron_names[][2] = {
+	{"@yearly", "0 0 0 1 1 *"},
+	{"@annually", "0 0 0 1 1 *"},
+	{"@monthly", "0 0 0 1 * *"},
+	{"@weekly", "0 0 0 * * 0"},
+	{"@daily", "0 0 0 * * *"},
+	{"@midnight", "0 0 0 * * *"},
+	{"@hourly", "0 0 * * * *"},
+};
+
+static int
+count_fields(const char *p)
+{
+	int			n = 0;
+
+	for (p = skip_blanks(p); *p != '\0'; p = skip_blanks(p))
+	{
+		n++;
+		p += strcspn(p, " \t");
+	}
+	return n;
+}
+
+/* The expression as the library wants it, with seconds; NULL if it is none. */
+static const char *
+cron_text(const char *text)
+{
+	int			nfields = count_fields(text);
+
+	for (int i = 0; i < lengthof(cron_names); i++)
+		if (pg_strcasecmp(skip_blanks(text), cron_names[i][0]) == 0)
+			return cron_names[i][1];
+	if (strlen(text) > CRON_MAX_LENGTH ||
+		(nfields != CRON_FIELDS && nfields != CRON_FIELDS - 1))
+		return NULL;
+	return nfields == CRON_FIELDS ? text : psprintf("0 %s", text);
+}
+
+/* The shortest time between two of the next times; false if there is none. */
+static bool
+cron_gap(cron_expr *cron, int64 *us)
+{
+	time_t		first = cron_next(cron, timestamptz_to_time_t(GetCurrentTimestamp()));
+	time_t		at = first;
+
+	*us = USECS_PER_DAY * 365;
+	for (int i = 0; i < CRON_GAPS && at != (time_t) -1; i++)
+	{
+		time_t		next = cron_next(cron, at);
+
+		if (next != (time_t) -1)
+			*us = Min(*us, (next - at) * USECS_PER_SEC);
+		at = next;
+	}
+	return first != (time_t) -1;
+}
+
+static bool
+read_cron(const char *text, Schedule *schedule)
+{
+	const char *expression = cron_text(text);
+	const char *error = NULL;
+
+	if (expression == NULL)
+		return false;
+	cron_parse_expr(expression, &schedule->cron, &error);
+	return error == NULL && cron_gap(&schedule->cron, &schedule->us);
+}
+
+/* ---- either ---- */
+
+bool
+schedule_read(const char *text, Schedule *schedule)
 {
 	int64		ms;
 
-	if (!schedule_try_parse_ms(text, &ms))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid %s: \"%s\"", what, text),
-				 errhint("%s", SCHEDULE_HINT)));
-	return ms;
+	memset(schedule, 0, sizeof(*schedule));
+	if (read_duration(text, &ms))
+	{
+		schedule->us = ms * 1000;
+		return true;
+	}
+	schedule->is_cron = true;
+	return read_cron(text, schedule);
 }
 
-int64
-schedule_parse_ms(const char *schedule)
+void
+schedule_check(const char *text)
 {
-	/* a check hook guards the setting */
-	return parse_or_raise(schedule ? schedule : pgt_default_schedule, "schedule");
+	Schedule	schedule;
+
+	if (!schedule_read(text, &schedule))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid schedule: \"%s\"", text),
+				 errhint("%s", SCHEDULE_HINT)));
+}
+
+TimestampTz
+schedule_next(const Schedule *schedule, TimestampTz shown)
+{
+	cron_expr	cron = schedule->cron;
+	time_t		next;
+
+	if (!schedule->is_cron)
+		return shown + schedule->us;
+	next = cron_next(&cron, timestamptz_to_time_t(shown));
+	return next == (time_t) -1 ? DT_NOEND : time_t_to_timestamptz(next);
 }
 
 /* SQL: parse_duration_seconds(text), whole seconds, the rest cut off. */
@@ -140,6 +246,27 @@ Datum
 pgt_parse_duration_seconds(PG_FUNCTION_ARGS)
 {
 	char	   *duration = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	int64		ms;
 
-	PG_RETURN_INT64(parse_or_raise(duration, "duration") / 1000);
+	if (!read_duration(duration, &ms))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid duration: \"%s\"", duration),
+				 errhint("Use numbers with the units w, d, h, m, s and ms, largest first, for example \"200ms\", \"5m\" or \"1h30m\".")));
+	PG_RETURN_INT64(ms / 1000);
+}
+
+/* SQL: schedule_next(schedule text, shown timestamptz) */
+Datum
+pgt_schedule_next(PG_FUNCTION_ARGS)
+{
+	char	   *string = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	TimestampTz shown = PG_GETARG_TIMESTAMPTZ(1);
+	Schedule	schedule;
+
+	schedule_check(string);
+	(void) schedule_read(string, &schedule);
+	if (TIMESTAMP_NOT_FINITE(shown))
+		PG_RETURN_TIMESTAMPTZ(shown);
+	PG_RETURN_TIMESTAMPTZ(schedule_next(&schedule, shown));
 }

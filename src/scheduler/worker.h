@@ -13,6 +13,7 @@
 
 #include "catalog/catalog.h"
 #include "refresh/refresh.h"
+#include "scheduler/scheduler.h"
 #include "scheduler/shmem.h"
 
 #define US_PER_MS	INT64CONST(1000)
@@ -33,7 +34,7 @@ typedef struct ScheduledTable
 	StreamTableStatus status;
 	bool		is_populated;
 	bool		needs_reinit;
-	int64		schedule_us;
+	Schedule	schedule;		/* the one in force */
 	int			nsources;		/* captured ones */
 	Oid		   *sources;
 	bool		uncaptured;		/* a source changes without our notice */
@@ -51,6 +52,7 @@ typedef struct ScheduledTable
 	int64		tick_us;		/* when to look at it again, if the schedule is
 								 * shorter than any clock */
 	TimestampTz started_at;		/* the last refresh */
+	TimestampTz target;			/* when the schedule asks for the next one */
 	TimestampTz ended_at;
 	TimestampTz retry_at;		/* not before, after a failure */
 	int			failures;		/* of these kinds, one after the other */
@@ -85,6 +87,8 @@ extern void queue_notice_changes(DatabaseSlot *slot);
 extern bool queue_has_news(DatabaseSlot *slot);
 /* Take all captured stream tables for changed. */
 extern void queue_mark_all(void);
+/* A refresh starts, or started, at this time. */
+extern void queue_set_started(ScheduledTable *table, TimestampTz started_at);
 /* A refresh starts: from here on a change sets its bit anew. */
 extern void queue_take_changes(ScheduledTable *table, DatabaseSlot *slot);
 /* Of the same consistency group? */
