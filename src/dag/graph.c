@@ -48,7 +48,9 @@ typedef struct GraphNode
 {
 	Oid			relid;
 	List	   *sources;		/* of int: what it reads */
+	int			nreaders;
 	int			group;			/* a member of its group: union-find */
+	List	   *members;		/* oids of the group, at the one that stands for it */
 	bool		visited;
 } GraphNode;
 
@@ -148,7 +150,10 @@ sort_nodes(Graph *graph)
 		sorted[i].group = i;
 		sorted[i].visited = false;
 		foreach(lc, sorted[i].sources)
+		{
 			lfirst_int(lc) = rank[lfirst_int(lc)];
+			sorted[lfirst_int(lc)].nreaders++;
+		}
 		entry = hash_search(graph->index, &sorted[i].relid, HASH_FIND, NULL);
 		entry->node = i;
 	}
@@ -257,28 +262,32 @@ unite_splits_of(Graph *graph, int start, int *idom)
 	}
 }
 
+/* Two paths that have only their ends in common begin with two edges. */
 static void
 find_groups(Graph *graph)
 {
 	int		   *idom = palloc(sizeof(int) * Max(graph->nnodes, 1));
 
 	for (int i = 0; i < graph->nnodes; i++)
-		unite_splits_of(graph, i, idom);
+		if (graph->nodes[i].nreaders > 1)
+			unite_splits_of(graph, i, idom);
 	pfree(idom);
+	for (int i = 0; i < graph->nnodes; i++)
+	{
+		GraphNode  *group = &graph->nodes[group_of(graph, i)];
+
+		group->members = lappend_oid(group->members, graph->nodes[i].relid);
+	}
 }
 
 static List *
 group_members(const Graph *graph, Oid relid)
 {
 	int			node = find_node(graph, relid);
-	List	   *result = NIL;
 
 	if (node < 0)
 		return list_make1_oid(relid);
-	for (int i = 0; i < graph->nnodes; i++)
-		if (group_of(graph, i) == group_of(graph, node))
-			result = lappend_oid(result, graph->nodes[i].relid);
-	return result;
+	return list_copy(graph->nodes[group_of(graph, node)].members);
 }
 
 /* ---- the graph of the database ---- */
