@@ -24,6 +24,7 @@ bool		pgt_enabled = true;
 char	   *pgt_default_schedule = NULL;
 int			pgt_max_consecutive_errors = 3;
 int			pgt_history_retention = MINUTES_PER_WEEK;
+int			pgt_max_refresh_workers = 4;
 int			pgt_debug_apply = APPLY_PATH_AUTO;
 int			pgt_debug_plan = DEBUG_PLAN_AUTO;
 char	   *pgt_debug_stable_name = NULL;
@@ -107,6 +108,17 @@ static const Setting settings[] = {
 		.boot = MINUTES_PER_WEEK,
 		.min = 0,
 		.max = INT_MAX,
+	},
+	{
+		.name = "pg_trickle.max_refresh_workers",
+		.short_desc = "Greatest number of refresh workers, in all databases together.",
+		.long_desc = "They refresh what takes long, beside the worker that each database has. "
+		"Zero lets that one refresh everything, one after the other.",
+		.context = PGC_SIGHUP,
+		.intvar = &pgt_max_refresh_workers,
+		.boot = 4,
+		.min = 0,
+		.max = 1024,
 	},
 	{
 		.name = "pg_trickle.debug_apply",

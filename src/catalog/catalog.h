@@ -211,9 +211,8 @@ extern void stream_table_refreshed(const StreamTable *st,
  * Record a failed refresh, in a transaction of its own kind: count it, keep
  * the message, suspend at pg_trickle.max_consecutive_errors (returns true).
  */
-extern bool stream_table_failed(Oid relid, const char *action,
-								TimestampTz start_time, const char *message,
-								const char *sqlstate);
+extern bool stream_table_failed(Oid relid, TimestampTz start_time,
+								const char *message, int sqlerrcode);
 
 /* ---- dependency.c: pgt_dependencies ---- */
 typedef struct Dependency

@@ -211,6 +211,16 @@ row_set_text(Row *row, int column, const char *value)
 		row_set(row, column, CStringGetTextDatum(value));
 }
 
+/* 0: NULL */
+static void
+row_set_time(Row *row, int column, TimestampTz value)
+{
+	if (value == 0)
+		row_set_null(row, column);
+	else
+		row_set(row, column, TimestampTzGetDatum(value));
+}
+
 static void
 row_add_int64(Row *row, int column, int64 n)
 {
@@ -697,10 +707,7 @@ stream_table_refreshed(const StreamTable *st, const RefreshOutcome *outcome)
 	row_set_frontier(&row, outcome->frontier);
 	row_set(&row, COL_DATA_TIMESTAMP,
 			TimestampTzGetDatum(outcome->data_timestamp));
-	if (outcome->evaluated_at != 0)
-		row_set(&row, COL_EVALUATED_AT, TimestampTzGetDatum(outcome->evaluated_at));
-	else
-		row_set_null(&row, COL_EVALUATED_AT);
+	row_set_time(&row, COL_EVALUATED_AT, outcome->evaluated_at);
 	row_set(&row, COL_CONSECUTIVE_ERRORS, Int32GetDatum(0));
 	row_set_null(&row, COL_LAST_ERROR);
 
@@ -719,8 +726,8 @@ stream_table_refreshed(const StreamTable *st, const RefreshOutcome *outcome)
 }
 
 bool
-stream_table_failed(Oid relid, const char *action, TimestampTz start_time,
-					const char *message, const char *sqlstate)
+stream_table_failed(Oid relid, TimestampTz start_time,
+					const char *message, int sqlerrcode)
 {
 	RefreshOutcome outcome = {0};
 	Relation	rel;
@@ -749,12 +756,17 @@ stream_table_failed(Oid relid, const char *action, TimestampTz start_time,
 	stream_table_write(rel, old, &row);
 	table_close(rel, RowExclusiveLock);
 
-	if (action == NULL)
-		action = st->mode == REFRESH_MODE_FULL ? "FULL" : "DIFFERENTIAL";
-	outcome.action = action;
+	/* what it would have been */
+	if (st->needs_reinit)
+		outcome.action = "REINITIALIZE";
+	else if (st->mode == REFRESH_MODE_FULL || !st->is_populated)
+		outcome.action = "FULL";
+	else
+		outcome.action = "DIFFERENTIAL";
 	outcome.data_timestamp = st->data_timestamp;
 	outcome.start_time = start_time;
 	outcome.end_time = GetCurrentTimestamp();
-	history_insert(st, &outcome, "FAILED", message, sqlstate);
+	history_insert(st, &outcome, "FAILED", message,
+				   unpack_sql_state(sqlerrcode));
 	return st->status == STREAM_TABLE_SUSPENDED;
 }

@@ -48,6 +48,7 @@
 typedef struct RefreshGroup
 {
 	Oid			target;			/* the one that was asked for */
+	bool		automatic;		/* by nobody */
 	int			nmembers;
 	Refresh    *members;		/* those that are not held back, in order */
 	List	   *held;			/* oids of the others */
@@ -86,13 +87,20 @@ refresh_refuse_nested(const char *function)
 				 errhint("Remove the call from the query's functions and from the triggers on the stream table.")));
 }
 
-/* The member at which the last refresh stood, or ended. */
+/* The member at which the last refresh stood, or ended; its name may be cut. */
 static Oid	current_member = InvalidOid;
+static char current_name[4 * NAMEDATALEN];
 
 Oid
 refresh_current_member(void)
 {
 	return current_member;
+}
+
+const char *
+refresh_current_name(void)
+{
+	return current_name;
 }
 
 static void
@@ -205,13 +213,14 @@ begin_members(RefreshGroup *group, List *relids, const char *name, TimestampTz s
 		bool		is_target = relid == group->target;
 		StreamTable *st = is_target ? read_target(relid, name) :
 			stream_table_read(relid, NULL);
+		bool		is_wanted = is_target && !group->automatic;
 		const char *by = st ? held_by(st, group->held) : NULL;
 
-		if (by != NULL && is_target)
+		if (by != NULL && is_wanted)
 			refuse_held(st, by);
 		if (st == NULL || by != NULL ||
-			(!is_target && (st->status == STREAM_TABLE_SUSPENDED ||
-							!OidIsValid(st->defview))))
+			(!is_wanted && st->status == STREAM_TABLE_SUSPENDED) ||
+			(!is_target && !OidIsValid(st->defview)))
 			group->held = lappend_oid(group->held, relid);
 		else
 		{
@@ -229,6 +238,7 @@ static void
 turn_to(RefreshGroup *group, const Refresh *r)
 {
 	current_member = r->st->relid;
+	strlcpy(current_name, r->name, sizeof(current_name));
 	group->current = r->name;
 	if (group->owner == r->owner)
 		return;
@@ -314,6 +324,8 @@ refresh_group(RefreshGroup *group, List *relids, const char *name, TimestampTz s
 	begin_members(group, relids, name, start_time);
 	foreach(lc, group->held)
 		report->callback(lfirst_oid(lc), REFRESH_HELD_BACK, false, report->arg);
+	if (group->nmembers == 0)
+		return;
 
 	context.callback = refresh_error_context;
 	context.arg = group;
@@ -336,7 +348,7 @@ bool
 refresh_run_reporting(Oid relid, bool wait, const char *full_reason,
 					  RefreshReport *report)
 {
-	RefreshGroup group = {.target = relid};
+	RefreshGroup group = {.target = relid, .automatic = report->automatic};
 	TimestampTz start_time = GetCurrentTimestamp();
 	MemoryContext context;
 	MemoryContext old;
@@ -354,6 +366,7 @@ refresh_run_reporting(Oid relid, bool wait, const char *full_reason,
 	old = MemoryContextSwitchTo(context);
 	/* it may be dropped while we wait */
 	name = get_rel_name(relid);
+	strlcpy(current_name, name ? quote_identifier(name) : "", sizeof(current_name));
 	locked = lock_group(relid, NIL, wait, &relids);
 	if (locked)
 	{

@@ -39,6 +39,7 @@ extern RefreshResult refresh_run(Oid relid, bool wait, const char *full_reason);
  */
 typedef struct RefreshReport
 {
+	bool		automatic;		/* nobody asked for it */
 	void		(*callback) (Oid relid, RefreshResult result, bool timed, void *arg);
 	void	   *arg;
 } RefreshReport;
@@ -48,8 +49,9 @@ extern bool refresh_run_reporting(Oid relid, bool wait, const char *full_reason,
 /* Raise an error if a refresh is under way in this session. */
 extern void refresh_refuse_nested(const char *function);
 
-/* After an error: the stream table that was being refreshed. */
+/* After an error: the stream table that was being refreshed, and its name. */
 extern Oid	refresh_current_member(void);
+extern const char *refresh_current_name(void);
 
 /*
  * Take the refresh locks of a stream table's group, as refresh_run() does

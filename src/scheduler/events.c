@@ -90,17 +90,6 @@ my_slot(void)
 }
 
 static void
-worker_wake(DatabaseSlot *slot)
-{
-	Latch	   *latch = slot->latch;
-
-	if (pg_atomic_read_u32(&slot->sleeping) != 0 &&
-		pg_atomic_exchange_u32(&slot->sleeping, 0) != 0 &&
-		latch)
-		SetLatch(latch);
-}
-
-static void
 source_changed(Oid source)
 {
 	DatabaseSlot *slot = my_slot();
@@ -119,7 +108,7 @@ source_changed(Oid source)
 		return;
 	if (pg_atomic_fetch_or_u32(word, mask) & mask)
 		return;
-	worker_wake(slot);
+	slot_wake(slot);
 }
 
 static void
@@ -130,7 +119,7 @@ transaction_prepared(void)
 	if (slot == NULL)
 		return;
 	pg_atomic_fetch_add_u32(&slot->prepares, 1);
-	worker_wake(slot);
+	slot_wake(slot);
 }
 
 static void
@@ -141,7 +130,7 @@ stream_tables_changed(PendingChange change)
 	if (slot == NULL)
 		return;
 	pg_atomic_fetch_add_u32(&slot->catalog_changes, 1);
-	worker_wake(slot);
+	slot_wake(slot);
 }
 
 static void

@@ -196,10 +196,16 @@ prune_one(ScheduledTable *table, TimestampTz now)
 }
 
 void
-prune_history(ScheduledTable *table, TimestampTz now)
+prune_unit_history(ScheduledTable *table, TimestampTz now)
 {
-	if (table->unpruned >= PRUNE_REFRESHES)
-		prune_one(table, now);
+	ScheduledTable *member = table;
+
+	do
+	{
+		if (member->unpruned >= PRUNE_REFRESHES)
+			prune_one(member, now);
+		member = member->next;
+	} while (member != table);
 }
 
 /* Called about once a minute.  What did not grow has only its age to lose. */

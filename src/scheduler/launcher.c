@@ -36,6 +36,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "scheduler/pool.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/worker.h"
 
@@ -284,6 +285,25 @@ register_worker(LauncherDatabase *database, int index)
 	return RegisterDynamicBackgroundWorker(&worker, &database->handle);
 }
 
+/*
+ * Other extensions and parallel queries take from the same store, so this is
+ * the least that must be there.
+ */
+static void
+check_enough(void)
+{
+	int			ndatabases = hash_get_num_entries(databases);
+
+	if (1 + ndatabases + pgt_max_refresh_workers <= max_worker_processes)
+		return;
+	ereport(LOG,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("max_worker_processes is too small for all workers of pg_trickle"),
+			 errdetail("It is %d; pg_trickle uses one, one for each database that has the extension, of %d databases, and up to %d refresh workers.",
+					   max_worker_processes, ndatabases, pgt_max_refresh_workers),
+			 errhint("Increase max_worker_processes, or reduce pg_trickle.max_refresh_workers.")));
+}
+
 static void
 warn_refused(const LauncherDatabase *database)
 {
@@ -390,6 +410,7 @@ launcher_init(void)
 		not_before = GetCurrentTimestamp() + AFTER_CRASH_US;
 
 	scan_databases();
+	check_enough();
 	adopt_workers();
 }
 
@@ -429,6 +450,7 @@ pgt_launcher_main(Datum arg)
 		last = now;
 
 		scan_databases();
+		pool_reap();
 		next = start_workers(reap_slots());
 
 		timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next) + 1;

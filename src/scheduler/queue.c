@@ -11,8 +11,10 @@
  *		if it must be recomputed		at the target, not within a second
  *		if a source is polled			at the target, not within a second
  *
- *		target = started_at + schedule, or the first time after started_at that a
- *				 cron expression names
+ *		target = started_at + schedule - lead, or the first time after started_at
+ *				 that a cron expression names
+ *
+ * The lead is for the refresh itself, and for others that come before it.
  *
  * but not before retry_at, nor within REST_US of the end of its last refresh:
  * without that rest, a worker that follows every commit takes a share of the
@@ -24,7 +26,12 @@
  * member of its group dirty: it was refreshed in the same transaction.
  *
  * A stream table that is due waits for those that it reads, if these are due
- * too: it would have to be refreshed again after them.
+ * too: it would have to be refreshed again after them.  It does not wait for one
+ * that is being refreshed, which may take long.
+ *
+ * The units that have a time lie in a heap by that time, and the readers of a
+ * source in a list by its bit, so that neither a commit nor a refresh costs
+ * anything for each of the other stream tables.
  *
  * Time passes without an event, so a schedule of less than 100 ms, such as '0s',
  * is a wish that nobody could keep: then the clock is looked at by ticks of
@@ -41,21 +48,51 @@
 #include "pgt.h"
 
 #include "nodes/pg_list.h"
+#include "port/pg_bitutils.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "catalog/catalog.h"
 #include "dag/dag.h"
+#include "scheduler/pool.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/worker.h"
 
 #define REST_US			US_PER_MS
 #define RECOMPUTE_US	US_PER_S
+#define LEAD_SHARE		10
+#define LEAD_LAST_US	(50 * US_PER_MS)
 
-static MemoryContext queue_context = NULL;
-static ScheduledTable *tables = NULL;
-static int	ntables = 0;
+/* A source of a stream table. */
+typedef struct Reader
+{
+	Oid			source;
+	ScheduledTable *table;
+	struct Reader *next;		/* of a source with the same bit */
+} Reader;
+
+typedef struct TableEntry
+{
+	Oid			relid;			/* hash key */
+	ScheduledTable *table;
+} TableEntry;
+
+/* All that is read from the catalog, and lives until it is read again. */
+typedef struct Queue
+{
+	MemoryContext context;
+	int			ntables;
+	int			nunits;
+	int			naside;			/* units that are set aside */
+	ScheduledTable *tables;
+	HTAB	   *by_relid;		/* of TableEntry */
+	Reader	   *readers[CHANGE_BITS];
+	pairingheap heap;			/* of units */
+} Queue;
+
+static Queue *queue = NULL;
 
 /* The bits that were set, and noticed, and not taken since. */
 static uint32 noticed[CHANGE_WORDS];
@@ -63,11 +100,24 @@ static uint32 noticed[CHANGE_WORDS];
 /* ---- reading the catalog ---- */
 
 static ScheduledTable *
-find_table(int64 pgt_id)
+find_among(const Queue *among, Oid relid)
 {
-	for (int i = 0; i < ntables; i++)
-		if (tables[i].pgt_id == pgt_id)
-			return &tables[i];
+	TableEntry *entry = among ? hash_search(among->by_relid, &relid, HASH_FIND, NULL) : NULL;
+
+	return entry ? entry->table : NULL;
+}
+
+/* It may have another table now, if its query changed. */
+static ScheduledTable *
+find_old(const StreamTable *st)
+{
+	ScheduledTable *old = find_among(queue, st->relid);
+
+	if (old != NULL && old->pgt_id == st->pgt_id)
+		return old;
+	for (int i = 0; queue != NULL && i < queue->ntables; i++)
+		if (queue->tables[i].pgt_id == st->pgt_id)
+			return &queue->tables[i];
 	return NULL;
 }
 
@@ -93,16 +143,19 @@ queue_set_started(ScheduledTable *table, TimestampTz started_at)
 {
 	table->started_at = started_at;
 	table->target = schedule_next(&table->schedule, started_at);
+	if (!table->schedule.is_cron)
+		table->target -= Min(table->schedule.us / LEAD_SHARE, LEAD_LAST_US);
 }
 
 static void
-load_sources(ScheduledTable *table)
+load_sources(ScheduledTable *table, MemoryContext context)
 {
 	List	   *dependencies = dependency_read(table->pgt_id);
 	ListCell   *lc;
 
 	table->nsources = 0;
-	table->sources = palloc(sizeof(Oid) * Max(list_length(dependencies), 1));
+	table->sources = MemoryContextAlloc(context, sizeof(Oid) *
+										Max(list_length(dependencies), 1));
 	foreach(lc, dependencies)
 	{
 		Dependency *dependency = lfirst(lc);
@@ -133,6 +186,8 @@ carry_over(ScheduledTable *table, const ScheduledTable *old)
 {
 	queue_set_started(table, Max(table->started_at, old->started_at));
 	table->ended_at = old->ended_at;
+	table->last_us = old->first->last_us;
+	table->took_us = old->first->took_us;
 	table->unpruned = old->unpruned;
 	table->pruned_at = old->pruned_at;
 
@@ -155,20 +210,22 @@ carry_over(ScheduledTable *table, const ScheduledTable *old)
 }
 
 static void
-load_table(ScheduledTable *table, const StreamTable *st, HTAB *known)
+load_table(ScheduledTable *table, const StreamTable *st, HTAB *known,
+		   MemoryContext context)
 {
-	ScheduledTable *old = find_table(st->pgt_id);
+	ScheduledTable *old = find_old(st);
 
 	memset(table, 0, sizeof(*table));
 	table->pgt_id = st->pgt_id;
 	table->relid = st->relid;
-	table->name = quote_qualified_identifier(st->schema, st->name);
+	table->name = MemoryContextStrdup(context,
+									  quote_qualified_identifier(st->schema, st->name));
 	table->mode = st->mode;
 	table->status = st->status;
 	table->is_populated = st->is_populated;
 	table->needs_reinit = st->needs_reinit;
 	load_schedule(table, st, known);
-	load_sources(table);
+	load_sources(table, context);
 
 	/* so that a restart does not refresh everything at once */
 	queue_set_started(table, Min(st->data_timestamp, GetCurrentTimestamp()));
@@ -180,30 +237,23 @@ load_table(ScheduledTable *table, const StreamTable *st, HTAB *known)
 		carry_over(table, old);
 }
 
-static ScheduledTable *
-find_among(ScheduledTable *among, int n, Oid relid)
-{
-	for (int i = 0; i < n; i++)
-		if (among[i].relid == relid)
-			return &among[i];
-	return NULL;
-}
-
-/* Tie the members of a group together, from its first one on. */
+/* Tie the members of a unit together, from its first one on. */
 static void
-link_group(ScheduledTable *loaded, int nloaded, ScheduledTable *table)
+link_unit(Queue *loaded, ScheduledTable *table)
 {
 	List	   *relids = dag_group(table->relid);
 	ScheduledTable *last = table;
 	bool		resumed = false;
 	ListCell   *lc;
 
-	table->next = table;
+	loaded->nunits++;
+	table->next = table->first = table;
+	table->nmembers = 1;
 	if (list_length(relids) < 2)
 		return;
 	foreach(lc, relids)
 	{
-		ScheduledTable *member = find_among(loaded, nloaded, lfirst_oid(lc));
+		ScheduledTable *member = find_among(loaded, lfirst_oid(lc));
 
 		if (member == NULL)
 			continue;
@@ -211,6 +261,9 @@ link_group(ScheduledTable *loaded, int nloaded, ScheduledTable *table)
 		if (member == table)
 			continue;
 		member->next = table;
+		member->first = table;
+		table->took_us = Max(table->took_us, member->took_us);
+		table->nmembers++;
 		last->next = member;
 		last = member;
 	}
@@ -223,27 +276,92 @@ link_group(ScheduledTable *loaded, int nloaded, ScheduledTable *table)
 }
 
 static void
-link_upstream(ScheduledTable *loaded, int nloaded, ScheduledTable *table)
+link_sources(Queue *loaded, ScheduledTable *table)
 {
-	table->upstream = palloc(sizeof(ScheduledTable *) * Max(table->nsources, 1));
+	table->upstream = MemoryContextAlloc(loaded->context, sizeof(ScheduledTable *) *
+										 Max(table->nsources, 1));
 	table->nupstream = 0;
 	for (int i = 0; i < table->nsources; i++)
 	{
-		ScheduledTable *source = find_among(loaded, nloaded, table->sources[i]);
+		ScheduledTable *source = find_among(loaded, table->sources[i]);
+		Reader	   *reader = MemoryContextAlloc(loaded->context, sizeof(Reader));
+		uint32		bit = change_bit(table->sources[i]);
 
 		if (source)
 			table->upstream[table->nupstream++] = source;
+		reader->source = table->sources[i];
+		reader->table = table;
+		reader->next = loaded->readers[bit];
+		loaded->readers[bit] = reader;
+	}
+}
+
+/* What refresh workers are doing is under way still. */
+static void
+link_running(Queue *loaded)
+{
+	ListCell   *lc;
+
+	foreach(lc, pool_targets())
+	{
+		ScheduledTable *table = find_among(loaded, lfirst_oid(lc));
+
+		if (table)
+			table->first->running++;
 	}
 }
 
 static void
-link_tables(ScheduledTable *loaded, int nloaded)
+link_tables(Queue *loaded)
 {
-	for (int i = 0; i < nloaded; i++)
-		if (loaded[i].next == NULL)
-			link_group(loaded, nloaded, &loaded[i]);
-	for (int i = 0; i < nloaded; i++)
-		link_upstream(loaded, nloaded, &loaded[i]);
+	for (int i = 0; i < loaded->ntables; i++)
+		if (loaded->tables[i].next == NULL)
+			link_unit(loaded, &loaded->tables[i]);
+	for (int i = 0; i < loaded->ntables; i++)
+		link_sources(loaded, &loaded->tables[i]);
+	link_running(loaded);
+}
+
+static int
+compare_due(const pairingheap_node *a, const pairingheap_node *b, void *arg)
+{
+	TimestampTz due_a = pairingheap_const_container(ScheduledTable, node, a)->due;
+	TimestampTz due_b = pairingheap_const_container(ScheduledTable, node, b)->due;
+
+	/* the greatest comes first */
+	return due_a < due_b ? 1 : due_a > due_b ? -1 : 0;
+}
+
+static Queue *
+load_queue(MemoryContext context)
+{
+	Queue	   *loaded = MemoryContextAllocZero(context, sizeof(Queue));
+	List	   *list = stream_table_read_all();
+	HTAB	   *known = schedules_begin();
+	HASHCTL		ctl = {
+		.keysize = sizeof(Oid),
+		.entrysize = sizeof(TableEntry),
+		.hcxt = context
+	};
+	ListCell   *lc;
+
+	loaded->context = context;
+	loaded->heap.ph_compare = compare_due;
+	loaded->by_relid = hash_create("pg_trickle queue", Max(list_length(list), 16), &ctl,
+								   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	loaded->tables = MemoryContextAlloc(context, sizeof(ScheduledTable) *
+										Max(list_length(list), 1));
+	foreach(lc, list)
+	{
+		ScheduledTable *table = &loaded->tables[loaded->ntables++];
+		TableEntry *entry;
+
+		load_table(table, lfirst(lc), known, context);
+		entry = hash_search(loaded->by_relid, &table->relid, HASH_ENTER, NULL);
+		entry->table = table;
+	}
+	link_tables(loaded);
+	return loaded;
 }
 
 static void
@@ -251,36 +369,22 @@ queue_load_task(void *arg)
 {
 	bool	   *exists = arg;
 	MemoryContext context;
-	MemoryContext save;
-	ScheduledTable *loaded;
-	int			nloaded = 0;
-	List	   *list;
-	HTAB	   *known;
-	ListCell   *lc;
+	Queue	   *loaded;
 
 	*exists = pgt_extension_exists();
 	if (!*exists)
 		return;
 
-	list = stream_table_read_all();
-	known = schedules_begin();
 	context = AllocSetContextCreate(CurrentMemoryContext, "pg_trickle queue",
 									ALLOCSET_DEFAULT_SIZES);
-	save = MemoryContextSwitchTo(context);
-	loaded = palloc(sizeof(ScheduledTable) * Max(list_length(list), 1));
-	foreach(lc, list)
-		load_table(&loaded[nloaded++], lfirst(lc), known);
-	link_tables(loaded, nloaded);
-	MemoryContextSwitchTo(save);
+	loaded = load_queue(context);
 
 	trim_load(change_tracking_read_all());
 
 	MemoryContextSetParent(context, TopMemoryContext);
-	if (queue_context)
-		MemoryContextDelete(queue_context);
-	queue_context = context;
-	tables = loaded;
-	ntables = nloaded;
+	if (queue)
+		MemoryContextDelete(queue->context);
+	queue = loaded;
 }
 
 bool
@@ -290,6 +394,9 @@ queue_load(void)
 
 	/* if it cannot be read now, go on with what is known */
 	worker_try_log("reading the list of stream tables", queue_load_task, &exists);
+	for (int i = 0; queue != NULL && i < queue->ntables; i++)
+		if (queue->tables[i].first == &queue->tables[i])
+			queue_update(&queue->tables[i]);
 	return exists;
 }
 
@@ -334,15 +441,18 @@ is_in_group(const ScheduledTable *table, Oid source)
 static void
 mark_dirty(const uint32 *bits)
 {
-	for (int i = 0; i < ntables; i++)
-	{
-		ScheduledTable *table = &tables[i];
+	for (int word = 0; word < CHANGE_WORDS; word++)
+		for (uint32 left = bits[word]; left != 0; left &= left - 1)
+		{
+			int			bit = word * 32 + pg_rightmost_one_pos32(left);
 
-		for (int j = 0; j < table->nsources && !table->dirty; j++)
-			if ((bits[bit_word(table->sources[j])] & bit_mask(table->sources[j])) &&
-				!is_in_group(table, table->sources[j]))
-				table->dirty = true;
-	}
+			for (Reader *reader = queue->readers[bit]; reader; reader = reader->next)
+				if (!reader->table->dirty && !is_in_group(reader->table, reader->source))
+				{
+					reader->table->dirty = true;
+					queue_update(reader->table);
+				}
+		}
 }
 
 void
@@ -357,7 +467,7 @@ queue_notice_changes(DatabaseSlot *slot)
 		noticed[i] |= news[i];
 		any |= news[i];
 	}
-	if (any)
+	if (any && queue != NULL)
 		mark_dirty(news);
 }
 
@@ -373,9 +483,12 @@ queue_has_news(DatabaseSlot *slot)
 void
 queue_mark_all(void)
 {
-	for (int i = 0; i < ntables; i++)
-		if (tables[i].nsources > 0)
-			tables[i].dirty = true;
+	for (int i = 0; queue != NULL && i < queue->ntables; i++)
+		if (queue->tables[i].nsources > 0)
+		{
+			queue->tables[i].dirty = true;
+			queue_update(&queue->tables[i]);
+		}
 }
 
 /*
@@ -472,64 +585,137 @@ due_at(const ScheduledTable *table)
 	return Max(due, ready_at(table));
 }
 
-/* A stream table outside of the group that it reads, and that is due. */
-static ScheduledTable *
-due_upstream(ScheduledTable *table, TimestampTz now)
+static TimestampTz
+unit_due_at(const ScheduledTable *unit)
 {
-	ScheduledTable *member = table;
+	const ScheduledTable *member = unit;
+	TimestampTz due = DT_NOEND;
 
+	if (unit->running > 0 || unit->set_aside)
+		return DT_NOEND;
 	do
 	{
-		for (int i = 0; i < member->nupstream; i++)
-			if (due_at(member->upstream[i]) <= now &&
-				!queue_same_group(table, member->upstream[i]))
-				return member->upstream[i];
+		due = Min(due, due_at(member));
 		member = member->next;
-	} while (member != table);
-	return NULL;
+	} while (member != unit);
+	return due;
+}
+
+void
+queue_update(ScheduledTable *table)
+{
+	ScheduledTable *unit = table->first;
+	TimestampTz due = unit_due_at(unit);
+
+	if (unit->queued && unit->due == due)
+		return;
+	if (unit->queued)
+		pairingheap_remove(&queue->heap, &unit->node);
+	unit->queued = due != DT_NOEND;
+	unit->due = due;
+	if (unit->queued)
+		pairingheap_add(&queue->heap, &unit->node);
+}
+
+void
+queue_begin(ScheduledTable *table)
+{
+	table->first->running++;
+	queue_update(table);
+}
+
+void
+queue_end(ScheduledTable *table)
+{
+	if (table->first->running > 0)
+		table->first->running--;
+	queue_update(table);
+}
+
+void
+queue_set_aside(ScheduledTable *table)
+{
+	table->first->set_aside = true;
+	queue->naside++;
+	queue_update(table);
+}
+
+void
+queue_recall(void)
+{
+	for (int i = 0; queue != NULL && queue->naside > 0 && i < queue->ntables; i++)
+		if (queue->tables[i].set_aside)
+		{
+			queue->tables[i].set_aside = false;
+			queue->naside--;
+			queue_update(&queue->tables[i]);
+		}
 }
 
 ScheduledTable *
 queue_first(TimestampTz *due)
 {
-	ScheduledTable *first = NULL;
+	ScheduledTable *unit;
 
 	*due = DT_NOEND;
-	for (int i = 0; i < ntables; i++)
-	{
-		TimestampTz at = due_at(&tables[i]);
+	if (queue == NULL || pairingheap_is_empty(&queue->heap))
+		return NULL;
+	unit = pairingheap_container(ScheduledTable, node, pairingheap_first(&queue->heap));
+	*due = unit->due;
+	return unit;
+}
 
-		if (at < *due)
+/* A unit that this one reads, and that is due. */
+static ScheduledTable *
+due_upstream(ScheduledTable *unit, TimestampTz now)
+{
+	ScheduledTable *member = unit;
+
+	do
+	{
+		for (int i = 0; i < member->nupstream; i++)
 		{
-			*due = at;
-			first = &tables[i];
-		}
-	}
-	if (first != NULL)
-	{
-		TimestampTz now = GetCurrentTimestamp();
-		ScheduledTable *before = first;
+			ScheduledTable *upstream = member->upstream[i]->first;
 
-		while (*due <= now && (before = due_upstream(first, now)) != NULL)
-			first = before;
-	}
-	return first;
+			if (upstream != unit && upstream->queued && upstream->due <= now)
+				return upstream;
+		}
+		member = member->next;
+	} while (member != unit);
+	return NULL;
+}
+
+ScheduledTable *
+queue_first_upstream(ScheduledTable *table)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	ScheduledTable *before;
+
+	while ((before = due_upstream(table, now)) != NULL)
+		table = before;
+	return table;
 }
 
 ScheduledTable *
 queue_find(Oid relid)
 {
-	return find_among(tables, ntables, relid);
+	return find_among(queue, relid);
+}
+
+int
+queue_units(void)
+{
+	return queue ? queue->nunits : 0;
 }
 
 int
 queue_length(void)
 {
-	return ntables;
+	return queue ? queue->ntables : 0;
 }
 
 ScheduledTable *
 queue_get(int i)
 {
-	return &tables[i];
+	return &queue->tables[i];
 }

@@ -4,7 +4,9 @@
  *	  Shared memory of the scheduler: one slot per database.
  *
  * There are more slots than there can be workers, so a database in need of
- * one finds a slot unless hundreds are.
+ * one finds a slot unless hundreds are.  Of refresh workers there are as many
+ * slots as there can be at all; pg_trickle.max_refresh_workers may grow while
+ * the server runs.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,6 +17,7 @@
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
 
+#include "scheduler/pool.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/shmem.h"
 
@@ -33,10 +36,16 @@ slot_count(void)
 }
 
 static Size
+slots_size(void)
+{
+	return MAXALIGN(add_size(offsetof(SchedulerShared, slots),
+							 mul_size(slot_count(), sizeof(DatabaseSlot))));
+}
+
+static Size
 shared_size(void)
 {
-	return add_size(offsetof(SchedulerShared, slots),
-					mul_size(slot_count(), sizeof(DatabaseSlot)));
+	return add_size(slots_size(), mul_size(max_worker_processes, sizeof(PoolSlot)));
 }
 
 static void
@@ -61,6 +70,8 @@ slot_init(DatabaseSlot *slot)
 	pg_atomic_init_u32(&slot->sleeping, 0);
 	pg_atomic_init_u32(&slot->catalog_changes, 0);
 	pg_atomic_init_u32(&slot->prepares, 0);
+	pg_atomic_init_u32(&slot->pool_events, 0);
+	pg_atomic_init_u32(&slot->pool_wanted, 0);
 	for (int i = 0; i < CHANGE_WORDS; i++)
 		pg_atomic_init_u32(&slot->changed[i], 0);
 }
@@ -85,6 +96,9 @@ shmem_startup(void)
 		scheduler_shared->nslots = slot_count();
 		for (int i = 0; i < scheduler_shared->nslots; i++)
 			slot_init(&scheduler_shared->slots[i]);
+		scheduler_shared->npool = max_worker_processes;
+		scheduler_shared->pool = (PoolSlot *) ((char *) scheduler_shared + slots_size());
+		memset(scheduler_shared->pool, 0, sizeof(PoolSlot) * max_worker_processes);
 	}
 	LWLockRelease(AddinShmemInitLock);
 }
@@ -138,6 +152,17 @@ slot_release(DatabaseSlot *slot)
 	slot->dboid = InvalidOid;
 	slot->pid = 0;
 	pg_atomic_fetch_add_u32(&scheduler_shared->generation, 1);
+}
+
+void
+slot_wake(DatabaseSlot *slot)
+{
+	Latch	   *latch = slot->latch;
+
+	if (pg_atomic_read_u32(&slot->sleeping) != 0 &&
+		pg_atomic_exchange_u32(&slot->sleeping, 0) != 0 &&
+		latch)
+		SetLatch(latch);
 }
 
 void

@@ -76,6 +76,8 @@ typedef struct DatabaseSlot
 	pg_atomic_uint32 sleeping;	/* the worker waits on its latch */
 	pg_atomic_uint32 catalog_changes;	/* generation: stream tables altered */
 	pg_atomic_uint32 prepares;	/* generation: transactions prepared */
+	pg_atomic_uint32 pool_events;	/* generation: see pool.h */
+	pg_atomic_uint32 pool_wanted;	/* has work for which the pool was full */
 	pg_atomic_uint32 changed[CHANGE_WORDS];
 } DatabaseSlot;
 
@@ -86,6 +88,8 @@ typedef struct SchedulerShared
 	pg_atomic_uint32 generation;	/* slots were given to other databases */
 	/* constant */
 	bool		after_crash;	/* the postmaster has restarted everything */
+	int			npool;
+	struct PoolSlot *pool;		/* of npool; see pool.h */
 	int			nslots;
 	DatabaseSlot slots[FLEXIBLE_ARRAY_MEMBER];
 } SchedulerShared;
@@ -102,6 +106,8 @@ extern DatabaseSlot *slot_find(Oid dboid);
 extern DatabaseSlot *slot_claim(Oid dboid, SlotState state);
 extern void slot_release(DatabaseSlot *slot);
 extern void launcher_wake(void);
+/* Wake the database's worker if it sleeps, after an event was noted in the slot. */
+extern void slot_wake(DatabaseSlot *slot);
 
 static inline uint32
 change_bit(Oid source)
@@ -111,9 +117,10 @@ change_bit(Oid source)
 
 StaticAssertDecl(CHANGE_BITS == 1 << 11, "change_bit() must match CHANGE_BITS");
 
-/* launcher.c, worker.c: entry points of the background processes */
+/* launcher.c, worker.c, pool_worker.c: entry points of the background processes */
 extern PGDLLEXPORT void pgt_launcher_main(Datum arg);
 extern PGDLLEXPORT void pgt_worker_main(Datum arg);
+extern PGDLLEXPORT void pgt_refresh_worker_main(Datum arg);
 extern void launcher_register(void);
 
 /* yield.c */

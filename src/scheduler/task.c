@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * task.c
- *	  One piece of a worker's work as one transaction.
+ *	  A background process: its settings, its interrupts, and one piece of its
+ *	  work as one transaction.
  *
  * This is where errors stop travelling: a worker outlives the failure of any
  * stream table.
@@ -13,8 +14,47 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "postmaster/interrupt.h"
+#include "utils/guc.h"
 
 #include "scheduler/worker.h"
+
+/*
+ * Settings of the database or the cluster that are made for sessions of users
+ * and would harm here.  Lock waits are bounded, so that one locked source
+ * does not keep the other stream tables waiting.
+ */
+void
+worker_settings(void)
+{
+	static const char *const settings[][2] = {
+		{"application_name", "pg_trickle worker"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_deferrable", "off"},
+		{"synchronous_commit", "off"},
+		{"statement_timeout", "0"},
+		{"lock_timeout", "1s"},
+		{"idle_in_transaction_session_timeout", "0"},
+	};
+
+	for (int i = 0; i < lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	owner_context_pin();
+}
+
+bool
+worker_interrupts(void)
+{
+	QueryCancelPending = false; /* there is no query to cancel */
+	CHECK_FOR_INTERRUPTS();
+
+	if (!ConfigReloadPending)
+		return false;
+	ConfigReloadPending = false;
+	ProcessConfigFile(PGC_SIGHUP);
+	return true;
+}
 
 static ErrorData *
 task_failed(MemoryContext context)

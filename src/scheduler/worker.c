@@ -1,12 +1,23 @@
 /*-------------------------------------------------------------------------
  *
  * worker.c
- *	  A database's worker: refreshes what is due, then sleeps until something
- *	  is, or until an event.
+ *	  A database's worker: has refreshed what is due, then sleeps until
+ *	  something is, or until an event.
  *
- * It refreshes one stream table at a time, always the one that is due first,
- * each in a transaction of its own.  Commits are asynchronous: a refresh that
- * a crash takes back is made again, since its frontier goes with it.
+ * It takes always the unit that is due first, each in a transaction of its own.
+ * Commits are asynchronous: a refresh that a crash takes back is made again,
+ * since its frontier goes with it.
+ *
+ * Small refreshes it runs itself: giving one to another process costs as much
+ * as the refresh.  What is known to take longer than SLOW_US goes to a refresh
+ * worker (pool.h), and so does what is late by LATE_US, when one process is not
+ * enough.  What turns out to take longer than BUDGET_US is cancelled, and begun
+ * again by a refresh worker: so long at most does one unit keep the others
+ * waiting.  With a single unit, or where there may be no refresh worker, all
+ * this is off.
+ *
+ * Reading the catalog takes time for each stream table, and somebody may be
+ * making thousands of them.  So it rests for READ_REST times what it took.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,21 +33,31 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "tcop/tcopprot.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "api/api.h"
+#include "scheduler/pool.h"
 #include "scheduler/worker.h"
 
 /* Things that no event tells of are looked after this often. */
 #define ROUND_US		(60 * US_PER_S)
 
+#define SLOW_US			(20 * US_PER_MS)
+#define LATE_US			(250 * US_PER_MS)
+#define BUDGET_US		(100 * US_PER_MS)
+#define READ_REST		4
+
+/* Members that may join a group behind our back before we read of it. */
+#define SPARE_MEMBERS	64
+
 static DatabaseSlot *slot = NULL;
 static uint32 seen_catalog_changes;
 static uint32 seen_prepares;
+static uint32 seen_pool_events;
 static bool reload;
+static TimestampTz read_not_before = 0;
 static TimestampTz next_round;
 
 /* ---- life ---- */
@@ -50,6 +71,7 @@ worker_leave(int code, Datum arg)
 	slot->state = SLOT_EXITED;
 	if (slot->yield)
 		slot->exit_reason = WORKER_EXIT_YIELD;
+	pool_abandon();
 	LWLockRelease(scheduler_shared->lock);
 
 	launcher_wake();
@@ -95,46 +117,6 @@ worker_exit(WorkerExit reason)
 	proc_exit(0);
 }
 
-/*
- * Settings of the database or the cluster that are made for sessions of users
- * and would harm here.  Lock waits are bounded, so that one locked source
- * does not keep the other stream tables waiting.
- */
-static void
-worker_settings(void)
-{
-	static const char *const settings[][2] = {
-		{"application_name", "pg_trickle worker"},
-		{"default_transaction_isolation", "read committed"},
-		{"default_transaction_read_only", "off"},
-		{"default_transaction_deferrable", "off"},
-		{"synchronous_commit", "off"},
-		{"statement_timeout", "0"},
-		{"lock_timeout", "1s"},
-		{"idle_in_transaction_session_timeout", "0"},
-	};
-
-	for (int i = 0; i < lengthof(settings); i++)
-		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
-	owner_context_pin();
-}
-
-static void
-worker_interrupts(void)
-{
-	if (ProcDiePending)
-		worker_exit(WORKER_EXIT_FAILED);
-	QueryCancelPending = false; /* there is no query to cancel */
-	CHECK_FOR_INTERRUPTS();
-
-	if (ConfigReloadPending)
-	{
-		ConfigReloadPending = false;
-		ProcessConfigFile(PGC_SIGHUP);
-		next_round = 0;			/* schedules and retention may have changed */
-	}
-}
-
 /* ---- events ---- */
 
 static void
@@ -148,17 +130,21 @@ sweep_task(void *arg)
 }
 
 static void
-read_catalog(void)
+read_catalog(TimestampTz now)
 {
+	TimestampTz end;
+
 	reload = false;
 
 	worker_try_log("removing dropped stream tables", sweep_task, NULL);
 	if (!queue_load())
 		worker_exit(WORKER_EXIT_NO_EXTENSION);
+	end = GetCurrentTimestamp();
+	read_not_before = end + READ_REST * (end - now);
 }
 
 static void
-notice_events(void)
+notice_events(TimestampTz now)
 {
 	uint32		catalog_changes = pg_atomic_read_u32(&slot->catalog_changes);
 	uint32		prepares = pg_atomic_read_u32(&slot->prepares);
@@ -175,8 +161,14 @@ notice_events(void)
 	}
 
 	queue_notice_changes(slot);
-	if (reload)
-		read_catalog();
+	if (pg_atomic_read_u32(&slot->pool_events) != seen_pool_events || pool_due() <= now)
+	{
+		seen_pool_events = pg_atomic_read_u32(&slot->pool_events);
+		if (!pool_collect(slot))
+			reload = true;
+	}
+	if (reload && now >= read_not_before)
+		read_catalog(now);
 }
 
 static bool
@@ -184,6 +176,7 @@ events_wait(void)
 {
 	return pg_atomic_read_u32(&slot->catalog_changes) != seen_catalog_changes ||
 		pg_atomic_read_u32(&slot->prepares) != seen_prepares ||
+		pg_atomic_read_u32(&slot->pool_events) != seen_pool_events ||
 		queue_has_news(slot);
 }
 
@@ -238,7 +231,7 @@ worker_sleep(TimestampTz until)
 static TimestampTz
 next_due(void)
 {
-	TimestampTz due = Min(next_round, Min(prepared_due(), trim_due()));
+	TimestampTz due = Min(Min(next_round, pool_due()), Min(prepared_due(), trim_due()));
 	TimestampTz first;
 	long		unreported_ms = pgstat_report_stat(false);
 
@@ -247,21 +240,59 @@ next_due(void)
 		queue_first(&first);
 		due = Min(due, first);
 	}
+	if (reload)
+		due = Min(due, read_not_before);
 	if (unreported_ms > 0)
 		due = Min(due, GetCurrentTimestamp() + unreported_ms * US_PER_MS);
 	return due;
 }
 
+/* In this process. */
 static void
-prune_group_history(ScheduledTable *table, TimestampTz now)
+refresh_here(ScheduledTable *table, int64 budget_us)
 {
-	ScheduledTable *member = table;
+	int			maxmembers = table->first->nmembers + SPARE_MEMBERS;
+	MemberOutcome *members = palloc(sizeof(MemberOutcome) * maxmembers);
+	bool		had_reason = unit_has_reason(table);
+	Outcome		outcome;
 
-	do
+	unit_take_changes(table, slot);
+	attempt_run(table->relid, table->name, budget_us, &outcome, members, maxmembers);
+	if (!unit_note_outcome(table, slot, had_reason, &outcome, members, maxmembers))
+		reload = true;
+	queue_update(table);
+	prune_unit_history(table, GetCurrentTimestamp());
+}
+
+/* By a refresh worker. */
+static void
+refresh_there(ScheduledTable *table)
+{
+	bool		had_reason = unit_has_reason(table);
+
+	unit_take_changes(table, slot);
+	pool_give(table, had_reason);
+}
+
+static void
+refresh_unit(ScheduledTable *table, TimestampTz due, TimestampTz now)
+{
+	bool		slow = table->first->took_us >= SLOW_US;
+	PoolAnswer	answer = POOL_UNUSABLE;
+
+	if (queue_units() < 2 || !pool_usable())
 	{
-		prune_history(member, now);
-		member = member->next;
-	} while (member != table);
+		refresh_here(table, 0);
+		return;
+	}
+	if (slow || now - due >= LATE_US)
+		answer = pool_reserve(table, slot);
+	if (answer == POOL_ROOM)
+		refresh_there(table);
+	else if (slow && answer == POOL_FULL)
+		queue_set_aside(table);
+	else
+		refresh_here(table, slow ? 0 : BUDGET_US);
 }
 
 static void
@@ -282,26 +313,24 @@ worker_loop(void)
 		MemoryContextSwitchTo(context);
 		MemoryContextReset(context);
 
-		worker_interrupts();
-		notice_events();
+		if (ProcDiePending)
+			worker_exit(WORKER_EXIT_FAILED);
+		if (worker_interrupts())
+			next_round = 0;		/* schedules and retention may have changed */
 
 		now = GetCurrentTimestamp();
 		if (now < last - US_PER_S)
 			worker_exit(WORKER_EXIT_FAILED);	/* see pgt_launcher_main() */
 		last = now;
 
+		notice_events(now);
 		do_rounds(now);
-		if (reload)
+		if (reload && now >= read_not_before)
 			continue;
 
 		table = queue_first(&due);
 		if (pgt_enabled && table && due <= now)
-		{
-			if (!refresh_attempt(table, slot))
-				reload = true;
-			else
-				prune_group_history(table, now);
-		}
+			refresh_unit(unit_target(queue_first_upstream(table)), due, now);
 		else
 			worker_sleep(next_due());
 	}
@@ -347,6 +376,8 @@ pgt_worker_main(Datum arg)
 	/* whatever happened while nobody looked has to be found out */
 	seen_catalog_changes = pg_atomic_read_u32(&slot->catalog_changes);
 	seen_prepares = pg_atomic_read_u32(&slot->prepares);
+	seen_pool_events = pg_atomic_read_u32(&slot->pool_events);
+	attempt_init();
 	prepared_watch();
 	reload = true;
 	next_round = GetCurrentTimestamp() + ROUND_US;

@@ -10,9 +10,11 @@
 
 #include "pgt.h"
 #include "datatype/timestamp.h"
+#include "lib/pairingheap.h"
 
 #include "catalog/catalog.h"
 #include "refresh/refresh.h"
+#include "scheduler/attempt.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/shmem.h"
 
@@ -40,7 +42,9 @@ typedef struct ScheduledTable
 	bool		uncaptured;		/* a source changes without our notice */
 
 	/* from the graph of stream tables */
-	struct ScheduledTable *next;	/* in its consistency group: a ring */
+	struct ScheduledTable *next;	/* in its unit, which is a ring */
+	struct ScheduledTable *first;	/* the one that stands for its unit */
+	int			nmembers;		/* of the unit */
 	int			nupstream;
 	struct ScheduledTable **upstream;	/* sources that are stream tables */
 
@@ -64,6 +68,15 @@ typedef struct ScheduledTable
 	/* of the last attempt */
 	RefreshResult result;
 	bool		resumed;		/* was suspended before the catalog was read */
+
+	/* of the unit, at the one that stands for it */
+	pairingheap_node node;
+	bool		queued;
+	bool		set_aside;		/* until there is room in the pool */
+	int			running;		/* refreshes of it that are under way */
+	TimestampTz due;			/* while queued */
+	int64		last_us;		/* what the last refresh took */
+	int64		took_us;		/* what a refresh takes */
 } ScheduledTable;
 
 /* ---- task.c ---- */
@@ -76,6 +89,11 @@ typedef void (*WorkerTask) (void *arg);
 extern ErrorData *worker_try(const char *activity, WorkerTask task, void *arg);
 /* The same, where an error is logged and otherwise of no consequence. */
 extern bool worker_try_log(const char *activity, WorkerTask task, void *arg);
+
+/* Settings of a background process; what it does when it is interrupted. */
+extern void worker_settings(void);
+/* Returns whether the configuration was read again. */
+extern bool worker_interrupts(void);
 
 /* ---- queue.c ---- */
 
@@ -91,30 +109,53 @@ extern void queue_mark_all(void);
 extern void queue_set_started(ScheduledTable *table, TimestampTz started_at);
 /* A refresh starts: from here on a change sets its bit anew. */
 extern void queue_take_changes(ScheduledTable *table, DatabaseSlot *slot);
-/* Of the same consistency group? */
+/* Of the same unit? */
 extern bool queue_same_group(const ScheduledTable *a, const ScheduledTable *b);
 /* Suspended, or reading a member of its group that is? */
 extern bool queue_is_held_back(const ScheduledTable *table);
 extern ScheduledTable *queue_find(Oid relid);
 /*
  * The one that is due first, and when; NULL and DT_NOEND if none is.  It stands
- * for its group.
+ * for its unit.
  */
 extern ScheduledTable *queue_first(TimestampTz *due);
+/* The same, but one that it reads, if that is due as well. */
+extern ScheduledTable *queue_first_upstream(ScheduledTable *table);
+/* What decides when the unit is due has changed. */
+extern void queue_update(ScheduledTable *table);
+/* A refresh of the unit begins, and ends. */
+extern void queue_begin(ScheduledTable *table);
+extern void queue_end(ScheduledTable *table);
+/* Leave the unit out until queue_recall(). */
+extern void queue_set_aside(ScheduledTable *table);
+extern void queue_recall(void);
+extern int	queue_units(void);
 extern int	queue_length(void);
 extern ScheduledTable *queue_get(int i);
 
-/* ---- attempt.c ---- */
+/* ---- outcome.c ---- */
 
-/* Returns false if the catalog must be read again. */
-extern bool refresh_attempt(ScheduledTable *table, DatabaseSlot *slot);
+/* A refresh of the unit starts: it takes all changes that are known. */
+extern void unit_take_changes(ScheduledTable *table, DatabaseSlot *slot);
+/* The member by whose name the unit is refreshed. */
+extern ScheduledTable *unit_target(ScheduledTable *table);
+/* Is there anything known that it would do? */
+extern bool unit_has_reason(const ScheduledTable *table);
+/*
+ * It ended; had_reason is of before.  Returns false if the catalog must be read
+ * again.
+ */
+extern bool unit_note_outcome(ScheduledTable *table, DatabaseSlot *slot, bool had_reason,
+							  const Outcome *outcome, const MemberOutcome *members,
+							  int maxmembers);
+extern void unit_note_loss(ScheduledTable *table);
 
 /* ---- housekeeping.c ---- */
 extern void trim_load(List *tracked);	/* of ChangeTracking * */
 extern void trim_suggest(Oid source);
 extern TimestampTz trim_due(void);
 extern void trim_run(TimestampTz now);
-extern void prune_history(ScheduledTable *table, TimestampTz now);
+extern void prune_unit_history(ScheduledTable *table, TimestampTz now);
 extern void prune_all_histories(TimestampTz now);
 
 /* ---- prepared.c ---- */

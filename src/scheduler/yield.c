@@ -23,6 +23,7 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 
+#include "scheduler/pool.h"
 #include "scheduler/shmem.h"
 
 static ProcessUtility_hook_type prev_process_utility = NULL;
@@ -79,6 +80,7 @@ worker_dismiss(Oid dboid)
 		if (slot->pid != 0)
 			kill(slot->pid, SIGTERM);
 	}
+	pool_dismiss(dboid);
 	LWLockRelease(scheduler_shared->lock);
 }
 
