@@ -42,7 +42,9 @@ CREATE TABLE pgtrickle.pgt_stream_tables (
 	total_duration_ms double precision NOT NULL DEFAULT 0,
 	learned_costs real[],
 	created_at timestamptz NOT NULL DEFAULT now(),
-	original_query text NOT NULL
+	original_query text NOT NULL,
+	fuse_ceiling bigint CHECK (fuse_ceiling >= 0),
+	fuse_blown_at timestamptz
 ) WITH (fillfactor = 50);
 COMMENT ON COLUMN pgtrickle.pgt_stream_tables.evaluated_at IS
 	'the now() for which the rows are what the query gives; NULL if the query does not use it, or is recomputed at every refresh';
@@ -92,7 +94,15 @@ CREATE TABLE pgtrickle.pgt_refresh_history (
 	PRIMARY KEY (pgt_id, refresh_id)
 );
 
+-- Relation 0 stands for all.
+CREATE TABLE pgtrickle.pgt_gates (
+	source regclass PRIMARY KEY,
+	gated_at timestamptz NOT NULL,
+	gated_by name NOT NULL
+);
+
 SELECT pg_extension_config_dump('pgtrickle.pgt_stream_tables', '');
 SELECT pg_extension_config_dump('pgtrickle.pgt_stream_tables_pgt_id_seq', '');
 SELECT pg_extension_config_dump('pgtrickle.pgt_dependencies', '');
 SELECT pg_extension_config_dump('pgtrickle.pgt_change_tracking', '');
+SELECT pg_extension_config_dump('pgtrickle.pgt_gates', '');

@@ -47,12 +47,13 @@ CREATE FUNCTION pgtrickle.alter_stream_table(
 	query text DEFAULT NULL,
 	schedule text DEFAULT NULL,
 	refresh_mode text DEFAULT NULL,
-	status text DEFAULT NULL)
+	status text DEFAULT NULL,
+	fuse_ceiling bigint DEFAULT NULL)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'pgt_alter_stream_table';
-COMMENT ON FUNCTION pgtrickle.alter_stream_table(text, text, text, text, text) IS
-	'change the query, schedule, refresh mode or status of a stream table; NULL keeps what is';
+COMMENT ON FUNCTION pgtrickle.alter_stream_table(text, text, text, text, text, bigint) IS
+	'change the query, schedule, refresh mode, status or fuse of a stream table; NULL keeps what is, a negative fuse_ceiling takes the fuse away';
 
 CREATE FUNCTION pgtrickle.drop_stream_table(
 	name text,

@@ -46,6 +46,7 @@ set_status(StreamTable *st, const char *status)
 		st->status = STREAM_TABLE_ACTIVE;
 		st->consecutive_errors = 0;
 		st->last_error = NULL;
+		st->fuse_blown_at = 0;
 	}
 	else
 		ereport(ERROR,
@@ -195,6 +196,8 @@ stream_table_alter(StreamTable *st, const AlterRequest *request)
 		st->mode = refresh_mode_from_name(request->mode);
 	if (request->status != NULL)
 		set_status(st, request->status);
+	if (request->fuse_ceiling != NULL)
+		st->fuse_ceiling = Max(*request->fuse_ceiling, -1);
 
 	schedule_changed = (before.schedule == NULL) != (st->schedule == NULL) ||
 		(st->schedule != NULL && strcmp(before.schedule, st->schedule) != 0);
@@ -202,7 +205,8 @@ stream_table_alter(StreamTable *st, const AlterRequest *request)
 
 	if (request->query == NULL || !change_query(st, request->query))
 	{
-		if (!schedule_changed && !mode_changed && request->status == NULL)
+		if (!schedule_changed && !mode_changed && request->status == NULL &&
+			before.fuse_ceiling == st->fuse_ceiling)
 			return;
 		if (mode_changed)
 			check_new_mode(st);
@@ -215,6 +219,7 @@ Datum
 pgt_alter_stream_table(PG_FUNCTION_ARGS)
 {
 	AlterRequest request;
+	int64		fuse_ceiling;
 	char	   *name = argument_text(fcinfo, 0, "name", false);
 
 	begin_change("alter_stream_table()");
@@ -222,6 +227,8 @@ pgt_alter_stream_table(PG_FUNCTION_ARGS)
 	request.schedule = argument_text(fcinfo, 2, "schedule", true);
 	request.mode = argument_text(fcinfo, 3, "refresh_mode", true);
 	request.status = argument_text(fcinfo, 4, "status", true);
+	fuse_ceiling = PG_ARGISNULL(5) ? 0 : PG_GETARG_INT64(5);
+	request.fuse_ceiling = PG_ARGISNULL(5) ? NULL : &fuse_ceiling;
 	stream_table_alter(request.query != NULL ? stream_table_open_group(name) :
 					   stream_table_open(name, true),
 					   &request);

@@ -117,6 +117,7 @@ typedef struct AlterRequest
 	const char *schedule;
 	const char *mode;
 	const char *status;
+	const int64 *fuse_ceiling;	/* negative: no fuse */
 } AlterRequest;
 
 /* st: read under its refresh lock. */

@@ -117,6 +117,7 @@ create_new(const CreateRequest *request, const CreateTarget *target)
 	st->schedule = schedule_argument(request->schedule);
 	st->mode = request->mode;
 	st->status = STREAM_TABLE_ACTIVE;
+	st->fuse_ceiling = -1;
 	if (request->initialize)
 		require_new_snapshots("fill a stream table");
 

@@ -121,6 +121,10 @@ extern void buffer_writer_end(BufferWriter *writer);
 extern bool buffer_has_changes(Relation buffer, const SourceFrontier *since,
 							   Snapshot snapshot);
 
+/* How many rows does it hold?  Stops counting at limit. */
+extern int64 buffer_count_changes(Relation buffer, const SourceFrontier *since,
+								  Snapshot snapshot, int64 limit);
+
 /*
  * Read the window (since, snapshot] into *window.
  *

@@ -157,6 +157,20 @@ buffer_has_changes(Relation buffer, const SourceFrontier *since, Snapshot snapsh
 	return result;
 }
 
+int64
+buffer_count_changes(Relation buffer, const SourceFrontier *since,
+					 Snapshot snapshot, int64 limit)
+{
+	TableScanDesc scan = buffer_scan_begin(buffer, since, snapshot);
+	HeapTuple	tuple;
+	int64		n = 0;
+
+	while (n < limit && (tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+		n += buffer_tuple_is_new(tuple, since);
+	table_endscan(scan);
+	return n;
+}
+
 /* Attributes of the buffer behind the columns of desc from the second on. */
 static AttrNumber *
 map_columns(Relation buffer, TupleDesc desc, const AttrNumber *attnums)

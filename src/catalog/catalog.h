@@ -67,6 +67,8 @@ typedef struct StreamTable
 	int			consecutive_errors;
 	char	   *last_error;		/* or NULL */
 	LearnedCosts learned;
+	int64		fuse_ceiling;	/* -1: no fuse */
+	TimestampTz fuse_blown_at;	/* 0: it has not */
 	ItemPointerData tid;		/* of the row that was read */
 } StreamTable;
 
@@ -175,7 +177,8 @@ extern int64 stream_table_new_id(void);
 extern void stream_table_insert(StreamTable *st, const char *defining_query);
 /*
  * Write back mode, status, schedule, defview, relid, is_populated, reinit
- * state, frontier, errors.  The row is at another place afterwards: read it again.
+ * state, frontier, errors, fuse.  The row is at another place afterwards: read it
+ * again.
  */
 extern void stream_table_update(const StreamTable *st);
 /* Replace the text that stream_table_insert() was given. */
@@ -209,8 +212,11 @@ extern void stream_table_refreshed(const StreamTable *st,
 								   const RefreshOutcome *outcome);
 /*
  * Record a failed refresh, in a transaction of its own kind: count it, keep
- * the message, suspend at pg_trickle.max_consecutive_errors (returns true).
+ * the message, suspend at pg_trickle.max_consecutive_errors, or at once if it is
+ * the fuse that has blown (returns true).
  */
+#define ERRCODE_PGT_FUSE_BLOWN	MAKE_SQLSTATE('P', 'T', '0', '0', '1')
+
 extern bool stream_table_failed(Oid relid, TimestampTz start_time,
 								const char *message, int sqlerrcode);
 
@@ -279,6 +285,21 @@ extern bool change_tracking_is_foreign(const ChangeTracking *tracking);
 /* Insert or replace; invalidates the relcache entries of source and partitions. */
 extern void change_tracking_write(const ChangeTracking *tracking);
 extern void change_tracking_delete(const ChangeTracking *tracking);
+
+/* ---- gate.c: pgt_gates ---- */
+
+/* Sources that are gated, as the snapshot sees it; InvalidOid stands for all. */
+extern List *gate_read_all(Snapshot snapshot);
+/*
+ * Does one of these gates keep a stream table from being refreshed?  Tells which
+ * source is gated, InvalidOid: all refreshes are paused.
+ */
+extern bool gate_holds(const List *gates, int64 pgt_id, Oid *source);
+/* Return whether there was anything to do. */
+extern bool gate_insert(Oid source);
+extern bool gate_delete(Oid source);
+/* Forget gates of relations that are gone. */
+extern void gate_sweep(void);
 
 /* ---- history.c: pgt_refresh_history ---- */
 extern void history_insert(const StreamTable *st, const RefreshOutcome *outcome,

@@ -87,7 +87,9 @@ enum
 	COL_LEARNED_COSTS,
 	COL_CREATED_AT,
 	COL_ORIGINAL_QUERY,
-	NFIXED = COL_ORIGINAL_QUERY,
+	COL_FUSE_CEILING,
+	COL_FUSE_BLOWN_AT,
+	NFIXED = COL_FUSE_BLOWN_AT,
 	COL_PLACEMENT,
 	NCOLS = COL_PLACEMENT
 };
@@ -301,6 +303,10 @@ stream_table_from_tuple(HeapTuple tuple, Relation rel)
 	st->consecutive_errors = DatumGetInt32(row.values[COL_CONSECUTIVE_ERRORS - 1]);
 	st->last_error = row_get_text(&row, COL_LAST_ERROR);
 	row_get_costs(&row, &st->learned);
+	st->fuse_ceiling = row.isnull[COL_FUSE_CEILING - 1] ? -1 :
+		DatumGetInt64(row.values[COL_FUSE_CEILING - 1]);
+	if (!row.isnull[COL_FUSE_BLOWN_AT - 1])
+		st->fuse_blown_at = DatumGetTimestampTz(row.values[COL_FUSE_BLOWN_AT - 1]);
 
 	if (!row.isnull[COL_FRONTIER - 1])
 		st->frontier =
@@ -526,6 +532,11 @@ row_set_definition(Row *row, const StreamTable *st)
 	row_set_frontier(row, st->frontier);
 	row_set(row, COL_CONSECUTIVE_ERRORS, Int32GetDatum(st->consecutive_errors));
 	row_set_text(row, COL_LAST_ERROR, st->last_error);
+	if (st->fuse_ceiling >= 0)
+		row_set(row, COL_FUSE_CEILING, Int64GetDatum(st->fuse_ceiling));
+	else
+		row_set_null(row, COL_FUSE_CEILING);
+	row_set_time(row, COL_FUSE_BLOWN_AT, st->fuse_blown_at);
 }
 
 void
@@ -734,6 +745,7 @@ stream_table_failed(Oid relid, TimestampTz start_time,
 	StreamTable *st;
 	HeapTuple	old;
 	Row			row;
+	bool		blown;
 
 	stream_table_lock(relid, true);
 	st = stream_table_read(relid, NULL);
@@ -742,9 +754,13 @@ stream_table_failed(Oid relid, TimestampTz start_time,
 
 	st->consecutive_errors++;
 	st->last_error = pstrdup(message);
+	blown = sqlerrcode == ERRCODE_PGT_FUSE_BLOWN;
+	if (blown)
+		st->fuse_blown_at = GetCurrentTimestamp();
 	if (st->status != STREAM_TABLE_SUSPENDED)
-		st->status = (pgt_max_consecutive_errors > 0 &&
-					  st->consecutive_errors >= pgt_max_consecutive_errors) ?
+		st->status = (blown ||
+					  (pgt_max_consecutive_errors > 0 &&
+					   st->consecutive_errors >= pgt_max_consecutive_errors)) ?
 			STREAM_TABLE_SUSPENDED : STREAM_TABLE_ERROR;
 
 	rel = stream_tables_open(RowExclusiveLock);
@@ -752,6 +768,7 @@ stream_table_failed(Oid relid, TimestampTz start_time,
 	row_set_text(&row, COL_STATUS, stream_table_status_name(st->status));
 	row_set(&row, COL_CONSECUTIVE_ERRORS, Int32GetDatum(st->consecutive_errors));
 	row_set_text(&row, COL_LAST_ERROR, st->last_error);
+	row_set_time(&row, COL_FUSE_BLOWN_AT, st->fuse_blown_at);
 	row_add_int64(&row, COL_FAILED_REFRESHES, 1);
 	stream_table_write(rel, old, &row);
 	table_close(rel, RowExclusiveLock);

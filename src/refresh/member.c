@@ -408,6 +408,30 @@ choose_action(Refresh *r, const char *full_reason)
 				   NULL);
 }
 
+/*
+ * Counting ends beyond the ceiling, before anything is read into memory.  Until
+ * it is known what a source's changes are new to, none counts.
+ */
+static void
+check_fuse(const Refresh *r)
+{
+	int64		ceiling = r->st->fuse_ceiling;
+	int64		waiting = 0;
+
+	for (int i = 0; i < r->cached->nsources && waiting <= ceiling; i++)
+		if (r->buffers[i] != NULL && source_frontier(r, i) != NULL)
+			waiting += buffer_count_changes(r->buffers[i], source_frontier(r, i),
+											r->snapshot, ceiling + 1 - waiting);
+	if (waiting > ceiling)
+		ereport(ERROR,
+				(errcode(ERRCODE_PGT_FUSE_BLOWN),
+				 errmsg("the fuse of stream table \"%s\" has blown", r->st->name),
+				 errdetail("More changes wait for it than its fuse_ceiling of %lld.",
+						   (long long) ceiling),
+				 errhint("Have them applied with pgtrickle.reset_fuse('%s', 'apply'), or have it computed anew with pgtrickle.reset_fuse('%s', 'reinitialize').",
+						 r->name, r->name)));
+}
+
 static void
 read_windows(Refresh *r)
 {
@@ -686,6 +710,8 @@ member_run(Refresh *r, Snapshot snapshot, const char *full_reason)
 	choose_action(r, full_reason);
 	if (r->action != ACTION_NONE)
 	{
+		if (r->automatic && r->st->fuse_ceiling >= 0 && r->st->is_populated)
+			check_fuse(r);
 		run_action(r);
 		if (is_worth_recording(r))
 			record(r);

@@ -52,6 +52,7 @@ typedef struct Refresh
 	ApplyCounts emptied;		/* rows deleted before the snapshot */
 	bool		looked_at_row_ids;	/* whether they still mean what they did */
 	bool		wrote;			/* the delta, here or to what is kept beside */
+	bool		automatic;		/* nobody asked for it */
 } Refresh;
 
 /*

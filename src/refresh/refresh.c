@@ -26,7 +26,7 @@
  * A member that is suspended, or has lost its query, is held back, and so are
  * the members that read it: they stay at the snapshot at which they all were,
  * so none of them shows a mixture.  Only who is asked for by name is refreshed
- * although it is suspended.
+ * although it is suspended.  A gate holds back the whole group.
  *
  *-------------------------------------------------------------------------
  */
@@ -285,6 +285,7 @@ run_members(RefreshGroup *group, const char *full_reason, RefreshReport *report)
 		RefreshResult result;
 
 		turn_to(group, r);
+		r->automatic = report->automatic;
 		r->outcome.data_timestamp = data_timestamp;
 		if (i > 0)
 			r->outcome.start_time = GetCurrentTimestamp();
@@ -293,6 +294,26 @@ run_members(RefreshGroup *group, const char *full_reason, RefreshReport *report)
 		report->callback(r->st->relid, result, program_is_timed(r->program),
 						 report->arg);
 	}
+}
+
+static bool
+is_gated(const RefreshGroup *group, Snapshot snapshot)
+{
+	List	   *gates = gate_read_all(snapshot);
+	Oid			source;
+
+	for (int i = 0; i < group->nmembers; i++)
+		if (gate_holds(gates, group->members[i].st->pgt_id, &source))
+			return true;
+	return false;
+}
+
+static void
+report_held(const RefreshGroup *group, RefreshReport *report)
+{
+	for (int i = 0; i < group->nmembers; i++)
+		report->callback(group->members[i].st->relid, REFRESH_HELD_BACK, false,
+						 report->arg);
 }
 
 static void
@@ -307,7 +328,10 @@ refresh_members(RefreshGroup *group, const char *full_reason, RefreshReport *rep
 
 	PushCopiedSnapshot(GetTransactionSnapshot());
 	UpdateActiveSnapshotCommandId();
-	run_members(group, full_reason, report);
+	if (report->automatic && is_gated(group, GetActiveSnapshot()))
+		report_held(group, report);
+	else
+		run_members(group, full_reason, report);
 	PopActiveSnapshot();
 	owner_context_leave(&group->owner_context);
 }

@@ -36,10 +36,14 @@ extern RefreshResult refresh_run(Oid relid, bool wait, const char *full_reason);
  * The same, telling what became of each member, and of those that were not held
  * back, whether the clock is an input of it; false if the group is busy, and
  * then nothing was told.
+ *
+ * An automatic one holds back all members if one of them reads a source that is
+ * gated (catalog/gate.c), and raises ERRCODE_PGT_FUSE_BLOWN if more changes wait
+ * for one of them than its fuse_ceiling.
  */
 typedef struct RefreshReport
 {
-	bool		automatic;		/* nobody asked for it */
+	bool		automatic;		/* nobody asked for it: heed gates and fuses */
 	void		(*callback) (Oid relid, RefreshResult result, bool timed, void *arg);
 	void	   *arg;
 } RefreshReport;

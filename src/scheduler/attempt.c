@@ -108,14 +108,19 @@ log_failure(const ErrorData *error)
 			 error->hint ? errhint("%s", error->hint) : 0));
 }
 
+/* What the error of a fuse says is enough. */
 static void
-log_suspension(void)
+log_suspension(int sqlerrcode)
 {
-	ereport(LOG,
-			(errmsg("stream table %s is suspended", refresh_current_name()),
-			 errdetail("Its refresh failed %d times in a row.",
-					   pgt_max_consecutive_errors),
-			 errhint("Mend the cause and call resume_stream_table().")));
+	if (sqlerrcode == ERRCODE_PGT_FUSE_BLOWN)
+		ereport(LOG,
+				(errmsg("stream table %s is suspended", refresh_current_name())));
+	else
+		ereport(LOG,
+				(errmsg("stream table %s is suspended", refresh_current_name()),
+				 errdetail("Its refresh failed %d times in a row.",
+						   pgt_max_consecutive_errors),
+				 errhint("Mend the cause and call resume_stream_table().")));
 }
 
 static void
@@ -134,7 +139,7 @@ record_failure(Outcome *outcome, const ErrorData *error)
 		return;
 	outcome->suspended = failure.suspended;
 	if (failure.suspended)
-		log_suspension();
+		log_suspension(error->sqlerrcode);
 }
 
 static void

@@ -25,6 +25,9 @@
  * back (refresh.c) are not counted.  What one member writes makes no other
  * member of its group dirty: it was refreshed in the same transaction.
  *
+ * A gate keeps the whole unit out.  Its changes wait, and are due when the gate
+ * is opened; refresh.c looks at the gates once more, for exactness.
+ *
  * A stream table that is due waits for those that it reads, if these are due
  * too: it would have to be refreshed again after them.  It does not wait for one
  * that is being refreshed, which may take long.
@@ -211,9 +214,10 @@ carry_over(ScheduledTable *table, const ScheduledTable *old)
 
 static void
 load_table(ScheduledTable *table, const StreamTable *st, HTAB *known,
-		   MemoryContext context)
+		   const List *gates, MemoryContext context)
 {
 	ScheduledTable *old = find_old(st);
+	Oid			gate;
 
 	memset(table, 0, sizeof(*table));
 	table->pgt_id = st->pgt_id;
@@ -226,6 +230,7 @@ load_table(ScheduledTable *table, const StreamTable *st, HTAB *known,
 	table->needs_reinit = st->needs_reinit;
 	load_schedule(table, st, known);
 	load_sources(table, context);
+	table->gated = gate_holds(gates, st->pgt_id, &gate);
 
 	/* so that a restart does not refresh everything at once */
 	queue_set_started(table, Min(st->data_timestamp, GetCurrentTimestamp()));
@@ -337,6 +342,7 @@ load_queue(MemoryContext context)
 {
 	Queue	   *loaded = MemoryContextAllocZero(context, sizeof(Queue));
 	List	   *list = stream_table_read_all();
+	List	   *gates = gate_read_all(NULL);
 	HTAB	   *known = schedules_begin();
 	HASHCTL		ctl = {
 		.keysize = sizeof(Oid),
@@ -356,7 +362,7 @@ load_queue(MemoryContext context)
 		ScheduledTable *table = &loaded->tables[loaded->ntables++];
 		TableEntry *entry;
 
-		load_table(table, lfirst(lc), known, context);
+		load_table(table, lfirst(lc), known, gates, context);
 		entry = hash_search(loaded->by_relid, &table->relid, HASH_ENTER, NULL);
 		entry->table = table;
 	}
@@ -595,6 +601,8 @@ unit_due_at(const ScheduledTable *unit)
 		return DT_NOEND;
 	do
 	{
+		if (member->gated)
+			return DT_NOEND;
 		due = Min(due, due_at(member));
 		member = member->next;
 	} while (member != unit);

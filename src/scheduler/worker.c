@@ -126,6 +126,7 @@ sweep_task(void *arg)
 		return;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	stream_table_sweep();
+	gate_sweep();
 	PopActiveSnapshot();
 }
 

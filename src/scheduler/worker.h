@@ -40,6 +40,7 @@ typedef struct ScheduledTable
 	int			nsources;		/* captured ones */
 	Oid		   *sources;
 	bool		uncaptured;		/* a source changes without our notice */
+	bool		gated;
 
 	/* from the graph of stream tables */
 	struct ScheduledTable *next;	/* in its unit, which is a ring */
