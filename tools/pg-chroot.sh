@@ -78,7 +78,7 @@ echo "pg-chroot.sh: PostgreSQL $major from Debian $suite into $root" >&2
 	$env chroot "$root.new" apt-get -q -y -o Dpkg::Options::=--force-confold \
 		-o Dpkg::Options::=--force-unsafe-io install \
 		"postgresql-$major" "postgresql-server-dev-$major" \
-		gcc make libc6-dev libipc-run-perl python3 python3-psycopg2
+		gcc make libc6-dev libipc-run-perl pgbouncer python3 python3-psycopg2
 	$env chroot "$root.new" apt-get clean
 	touch "$root.new/.complete"
 	rm -rf "$root"
