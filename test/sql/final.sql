@@ -7,7 +7,9 @@ DO $$
 DECLARE
 	st regclass;
 BEGIN
+	-- rows of those that DROP TABLE has taken stay until somebody creates or drops one
 	FOR st IN SELECT pgt_relid FROM pgtrickle.pgt_stream_tables
+			   JOIN pg_class c ON c.oid = pgt_relid
 			   WHERE status = 'ACTIVE' ORDER BY pgt_id
 	LOOP
 		BEGIN
