@@ -35,7 +35,7 @@ SELECT pgtrickle.gate_source(NULL);
 -- ---- all
 SELECT pgtrickle.pause_all();
 SELECT pgtrickle.pause_all();
-SELECT source IS NULL AS all, held FROM pgtrickle.source_gates WHERE source IS NULL;
+SELECT source IS NULL AS all, held @> '{a,b,c}' AS held FROM pgtrickle.source_gates WHERE source IS NULL;
 SELECT * FROM held;
 SELECT pgtrickle.resume_all();
 SELECT pgtrickle.resume_all();

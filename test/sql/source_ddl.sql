@@ -200,7 +200,7 @@ SELECT * FROM followed('UPDATE parted SET w = w + 1');
 DROP TABLE part1;
 DROP TABLE t;
 DROP TABLE t CASCADE;
-SELECT defining_query, staleness > '0' AS stale FROM pgtrickle.stream_tables_info WHERE pgt_name = 'rows_';
+SELECT defining_query, staleness > '0' AS stale FROM pgtrickle.stream_tables_info WHERE pgt_schema = 'source_ddl' AND pgt_name = 'rows_';
 SELECT pgtrickle.refresh_stream_table('rows_');
 CREATE TABLE t (id int PRIMARY KEY, k int, v int, gen int);
 INSERT INTO t VALUES (1, 1, 1, 1);
