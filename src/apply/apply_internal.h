@@ -195,6 +195,7 @@ extern void net_add(ApplyState *state, const Datum *values, const bool *isnull,
 
 /* ---- guard.c ---- */
 #define GUARD_TRIGGER_NAME "pg_trickle_guard"
+#define GUARD_ROW_TRIGGER_NAME "pg_trickle_guard_row"
 extern bool guard_is_trigger(const Trigger *trigger);
 /* Let the next statement on the table pass, and no other. */
 extern void guard_admit(Oid relid);

@@ -9,6 +9,10 @@
  * before the first row is touched.  What a trigger of the user does to the
  * stream table from inside such a statement finds no pass.
  *
+ * Nor does that trigger fire for what comes through a parent, or by logical
+ * replication.  A second one, by row, refuses that; it has the condition
+ * pgtrickle.cdc_bypassed(), see capture/bypass.c.
+ *
  *-------------------------------------------------------------------------
  */
 #include "pgt.h"
@@ -37,7 +41,8 @@ guard_admit_none(void)
 bool
 guard_is_trigger(const Trigger *trigger)
 {
-	return strcmp(trigger->tgname, GUARD_TRIGGER_NAME) == 0 &&
+	return (strcmp(trigger->tgname, GUARD_TRIGGER_NAME) == 0 ||
+			strcmp(trigger->tgname, GUARD_ROW_TRIGGER_NAME) == 0) &&
 		get_func_namespace(trigger->tgfoid) == get_namespace_oid(PGT_SCHEMA, true);
 }
 
@@ -49,17 +54,19 @@ pgt_guard(PG_FUNCTION_ARGS)
 	TriggerData *data = (TriggerData *) fcinfo->context;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		!TRIGGER_FIRED_BEFORE(data->tg_event) ||
-		!TRIGGER_FIRED_FOR_STATEMENT(data->tg_event))
+		!TRIGGER_FIRED_BEFORE(data->tg_event))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("the guard of stream tables must be fired before a statement")));
+				 errmsg("the guard of stream tables must be fired before a change")));
 
-	if (RelationGetRelid(data->tg_relation) != admitted)
+	if (TRIGGER_FIRED_FOR_ROW(data->tg_event) ||
+		RelationGetRelid(data->tg_relation) != admitted)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("cannot change stream table \"%s\" directly",
 						RelationGetRelationName(data->tg_relation)),
+				 TRIGGER_FIRED_FOR_ROW(data->tg_event) ?
+				 errdetail("It is maintained by pg_trickle, and is changed here through a parent or by replication.") :
 				 errdetail("It is maintained by pg_trickle."),
 				 errhint("Change its sources, or drop it with pgtrickle.drop_stream_table().")));
 

@@ -28,6 +28,7 @@
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
 #include "lib/stringinfo.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -123,6 +124,23 @@ refuse_foreign_columns(Relation rel, const DeltaProgram *program)
 						RelationGetRelationName(rel)),
 				 errdetail("%s", detail),
 				 errhint("Undo the change of the table's columns, or give a query that has them to pgtrickle.create_or_replace_stream_table() or pgtrickle.alter_stream_table().")));
+}
+
+/* Rows of a child would show in the stream table. */
+static void
+refuse_children(Relation rel)
+{
+	List	   *children = rel->rd_rel->relhassubclass ?
+		find_inheritance_children(RelationGetRelid(rel), NoLock) : NIL;
+
+	if (children != NIL && rel->rd_rel->relkind == RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table \"%s\" inherits from stream table \"%s\"",
+						get_rel_name(linitial_oid(children)),
+						RelationGetRelationName(rel)),
+				 errdetail("Its rows show in the stream table."),
+				 errhint("Run ALTER TABLE ... NO INHERIT on it.")));
 }
 
 /* The columns of an index as the list in which it would be created. */
@@ -298,6 +316,7 @@ storage_adapt(Oid relid, DeltaProgram *program, uint64 row_ids, ApplyCounts *cou
 	Relation	rel = table_open(relid, AccessShareLock);
 	bool		fits = serves(rel, program);
 
+	refuse_children(rel);
 	if (!fits)
 		refuse_foreign_columns(rel, program);
 	table_close(rel, NoLock);

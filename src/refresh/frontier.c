@@ -7,7 +7,8 @@
  *											  "own": "xid:part"}},
  *		 "sysid": "<system identifier>", "db": <database oid>,
  *		 "query": "<fingerprint of the query>", "owner": <oid of a role>,
- *		 "row_ids": "<what row ids mean>", "part_row_ids": "...", "net_first": true}
+ *		 "row_ids": "<what row ids mean>", "part_row_ids": "...",
+ *		 "table": "<when the table was altered>", "net_first": true}
  *
  * "owner" is the role that the query was computed as, which is the one that gave
  * it: REASSIGN OWNED takes table and definition along, and must not make the new
@@ -186,6 +187,8 @@ frontier_to_jsonb(const Frontier *frontier)
 	push_string(&state, WJB_VALUE, psprintf(UINT64_FORMAT, frontier->row_ids));
 	push_string(&state, WJB_KEY, "part_row_ids");
 	push_string(&state, WJB_VALUE, psprintf(UINT64_FORMAT, frontier->part_row_ids));
+	push_string(&state, WJB_KEY, "table");
+	push_string(&state, WJB_VALUE, psprintf(UINT64_FORMAT, frontier->table));
 	if (frontier->net_first)
 	{
 		JsonbValue	yes = {.type = jbvBool,.val.boolean = true};
@@ -310,6 +313,7 @@ frontier_from_jsonb(Jsonb *jsonb)
 	frontier->owner = owner ? oid_of(owner) : InvalidOid;
 	frontier->row_ids = optional_number(&jsonb->root, "row_ids");
 	frontier->part_row_ids = optional_number(&jsonb->root, "part_row_ids");
+	frontier->table = optional_number(&jsonb->root, "table");
 	net_first = member(&jsonb->root, "net_first", jbvBool, true);
 	frontier->net_first = net_first != NULL && net_first->val.boolean;
 

@@ -49,6 +49,7 @@ typedef struct Frontier
 	Oid			owner;			/* the role that gave that query; 0: not known */
 	uint64		row_ids;		/* program_row_ids() then, 0: not known */
 	uint64		part_row_ids;	/* and of its parts */
+	uint64		table;			/* storage_signature() then, 0: not known */
 	bool		net_first;		/* its deltas are computed by a program that
 								 * program_net_first() has changed */
 	int			nsources;

@@ -195,6 +195,8 @@ member_open(Refresh *r)
 {
 	check_sources_not_in_use(r->cached);
 	LockRelationOid(r->st->relid, RowExclusiveLock);
+	if (r->cached->table == 0)
+		r->cached->table = storage_signature(r->st->relid);
 }
 
 static void
@@ -342,6 +344,8 @@ reinitialize_reason(const Refresh *r)
 	for (int i = 0; i < r->cached->nsources; i++)
 		if (r->buffers[i] != NULL && source_frontier(r, i) == NULL)
 			return "a source is new to it";
+	if (frontier->table != 0 && frontier->table != r->cached->table)
+		return "its table was altered, or its guards were";
 	if (program_is_timed(r->program) && r->st->evaluated_at == 0)
 		return "it is not known for which time it was computed";
 	return NULL;
@@ -661,6 +665,7 @@ new_frontier(const Refresh *r)
 	frontier->owner = r->owner;
 	frontier->row_ids = program_row_ids(r->program);
 	frontier->part_row_ids = program_part_row_ids(r->program);
+	frontier->table = r->cached->table;
 	frontier->net_first = program_nets_first(r->program);
 	return frontier;
 }

@@ -162,6 +162,7 @@ discard(CachedProgram *entry)
 	entry->capture_problem = NULL;
 	entry->types_known = false;
 	entry->storage_known_good = false;
+	entry->table = 0;
 	if (entry->context != NULL)
 		MemoryContextDelete(entry->context);
 	entry->context = NULL;

@@ -31,6 +31,7 @@ typedef struct CachedProgram
 	CachedSource *sources;
 	char	   *capture_problem;	/* a source's triggers are not in place */
 	bool		storage_known_good;	/* the table was found to fit, or made so */
+	uint64		table;			/* storage_signature(), 0 before it was asked for */
 	bool		types_known;	/* of those that it may name: */
 	int			ntypes;
 	uint32	   *types;			/* their hash values in the cache of types */

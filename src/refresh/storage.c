@@ -111,7 +111,13 @@ create_table(const char *schema, const char *name, const DeltaProgram *program)
 					 " BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s"
 					 " FOR EACH STATEMENT EXECUTE FUNCTION " PGT_SCHEMA ".guard()",
 					 table));
-	run_sql(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER " PGT_GUARD_TRIGGER,
+	run_sql(psprintf("CREATE TRIGGER " PGT_GUARD_ROW_TRIGGER
+					 " BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW"
+					 " WHEN (" PGT_SCHEMA ".cdc_bypassed(%s))"
+					 " EXECUTE FUNCTION " PGT_SCHEMA ".guard()",
+					 table, quote_literal_cstr(table)));
+	run_sql(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER " PGT_GUARD_TRIGGER
+					 ", ENABLE ALWAYS TRIGGER " PGT_GUARD_ROW_TRIGGER,
 					 table));
 	return relid;
 }
@@ -383,7 +389,7 @@ notice_lost_objects(Oid oldrelid)
 {
 	Relation	rel = table_open(oldrelid, NoLock);
 	bool		indexes = list_length(RelationGetIndexList(rel)) > 1;
-	bool		triggers = rel->trigdesc != NULL && rel->trigdesc->numtriggers > 1;
+	bool		triggers = rel->trigdesc != NULL && rel->trigdesc->numtriggers > 2;
 	bool		policies = rel->rd_rel->relrowsecurity;
 
 	if (indexes || triggers || policies)

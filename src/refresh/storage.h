@@ -12,6 +12,7 @@
 #include "delta/program.h"
 
 #define PGT_GUARD_TRIGGER	"pg_trickle_guard"
+#define PGT_GUARD_ROW_TRIGGER	"pg_trickle_guard_row"
 
 /* Create the table, its index, its guard and its comment, as the owner. */
 extern Oid	storage_create(const char *schema, const char *name,
@@ -49,6 +50,13 @@ extern bool storage_serves(Oid relid, DeltaProgram *program);
  */
 extern bool storage_adapt(Oid relid, DeltaProgram *program, uint64 row_ids,
 						  ApplyCounts *counts);
+
+/*
+ * A hash, never 0, of when the columns of the table and its guards were last
+ * changed.  Where it is another one than after the last refresh, somebody may have
+ * written to the table past the guards, or rewritten a column.
+ */
+extern uint64 storage_signature(Oid relid);
 
 /* The column as it is written in CREATE TABLE. */
 extern char *storage_column_sql(const LayoutColumn *column);
