@@ -8,7 +8,9 @@
  * the columns and the identity stay, the table stays, and the next full
  * refresh turns its rows into the new result by their difference.  Otherwise a
  * new table is filled beside the old one and then takes its place: readers
- * wait only for the exchange.
+ * wait only for the exchange.  If anything that would be lost hangs on the old
+ * table, it is changed and filled again instead, where the new columns can be had
+ * so; then readers wait for that.
  *
  * The sources of the new query are captured before those of the old one are
  * let go, so that a source of both loses nothing in between.
@@ -96,7 +98,7 @@ refuse_replacement(const StreamTable *st)
 			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
 			 errmsg("cannot replace stream table \"%s\" because other stream tables read it",
 					st->name),
-			 errdetail("The new query has other columns, or other rows by the same key; it is read by %s.",
+			 errdetail("The new query has its columns in another order; it is read by %s.",
 					   consumer_names(st->relid)),
 			 errhint("Drop those first, and create them again afterwards.")));
 }
@@ -109,13 +111,15 @@ install_query(StreamTable *st, Oid newview, DeltaProgram *program, Oid owner)
 	Oid			oldrelid = st->relid;
 	bool		populated = st->is_populated;
 	bool		fits = table_fits(st, program, owner);
+	bool		stays = fits || (storage_is_used(st->relid) &&
+								 storage_can_change(st->relid, program));
 
 	if (populated)
 		require_new_snapshots("change the query of a stream table");
 
-	if (!fits && consumer_names(oldrelid) != NULL)
+	if (!stays && consumer_names(oldrelid) != NULL)
 		refuse_replacement(st);
-	if (!fits)
+	if (!stays)
 	{
 		st->relid = storage_create(st->schema,
 								   psprintf("pg_trickle_new_%lld",
@@ -132,14 +136,16 @@ install_query(StreamTable *st, Oid newview, DeltaProgram *program, Oid owner)
 	stream_table_update(st);
 	refresh_lock_group(st->relid, refresh_sources(program));
 	refresh_track(st->pgt_id, program, owner);
+	if (!fits && stays)
+		storage_change(st->relid, program, owner);
 
 	if (populated)
 		(void) refresh_run(st->relid, true, NULL);
 
 	/* The old definition view goes with the old table, if that goes. */
-	if (!fits)
+	if (!stays)
 		storage_replace(oldrelid, st->relid);
-	else
+	else if (OidIsValid(oldview))
 		drop_view(oldview);
 	RenameRelationInternal(newview, definition_view_name(st->pgt_id), true, false);
 	CommandCounterIncrement();

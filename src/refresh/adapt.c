@@ -17,6 +17,9 @@
  * Columns that the user has added, dropped, renamed or given another type are an
  * error: he can undo that, or give the query again.
  *
+ * Another query changes the query's own columns, too, in the same way, if that
+ * leads to its columns in its order: columns can go anywhere, but come only last.
+ *
  * Locks:  AccessExclusiveLock on the table, to the end of the transaction.
  *
  *-------------------------------------------------------------------------
@@ -27,11 +30,15 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/indexing.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_depend.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_trigger.h"
 #include "lib/stringinfo.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -208,9 +215,9 @@ delete_rows(Oid relid, ApplyCounts *counts)
 	CommandCounterIncrement();
 }
 
-/* Statements that drop the indexes we made for another identity. */
+/* Statements that drop the indexes that we have made. */
 static List *
-drop_index_statements(Relation rel, const DeltaProgram *program)
+drop_index_statements(Relation rel)
 {
 	List	   *result = NIL;
 	ListCell   *lc;
@@ -229,10 +236,35 @@ append_clause(StringInfo clauses, const char *clause)
 	appendStringInfo(clauses, "%s%s", clauses->len > 0 ? ", " : "", clause);
 }
 
-/* What ALTER TABLE has to do to the hidden columns, or NULL. */
+static bool
+adds_visible(TupleDesc desc, const DeltaProgram *program)
+{
+	ListCell   *lc;
+
+	foreach(lc, program_layout(program))
+	{
+		const LayoutColumn *column = lfirst(lc);
+		Form_pg_attribute att = table_column(desc, column->name);
+
+		if (!column->hidden && (att == NULL || !same_column(att, column)))
+			return true;
+	}
+	return false;
+}
+
+/* May the table's column stay?  Hidden ones come last. */
+static bool
+stays(const Form_pg_attribute att, const LayoutColumn *column, bool visible_follow)
+{
+	return att != NULL && column != NULL && same_column(att, column) &&
+		!(column->hidden && visible_follow);
+}
+
+/* What ALTER TABLE has to do to the columns, or NULL. */
 static char *
 column_clauses(TupleDesc desc, const DeltaProgram *program)
 {
+	bool		visible_follow = adds_visible(desc, program);
 	StringInfoData clauses;
 	ListCell   *lc;
 
@@ -240,28 +272,19 @@ column_clauses(TupleDesc desc, const DeltaProgram *program)
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute att = TupleDescAttr(desc, i);
-		const LayoutColumn *column = layout_column(program, NameStr(att->attname));
+		const char *name = NameStr(att->attname);
 
-		if (!att->attisdropped && (column == NULL || !same_column(att, column)))
-			append_clause(&clauses, psprintf("DROP COLUMN %s",
-											 quote_identifier(NameStr(att->attname))));
+		if (!att->attisdropped && !stays(att, layout_column(program, name), visible_follow))
+			append_clause(&clauses, psprintf("DROP COLUMN %s", quote_identifier(name)));
 	}
 	foreach(lc, program_layout(program))
 	{
 		const LayoutColumn *column = lfirst(lc);
-		Form_pg_attribute att = table_column(desc, column->name);
 
-		if (att == NULL || !same_column(att, column))
+		if (!stays(table_column(desc, column->name), column, visible_follow))
 			append_clause(&clauses, psprintf("ADD COLUMN %s", storage_column_sql(column)));
 	}
 	return clauses.len > 0 ? clauses.data : NULL;
-}
-
-static void
-adapt_error_callback(void *arg)
-{
-	if (geterrcode() == ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
-		errhint("Its query needs other hidden columns by now: drop what uses the present ones, and create it again without them.");
 }
 
 /* What goes. */
@@ -269,7 +292,7 @@ static void
 take_away(Oid relid, const DeltaProgram *program)
 {
 	Relation	rel = table_open(relid, NoLock);
-	List	   *statements = drop_index_statements(rel, program);
+	List	   *statements = drop_index_statements(rel);
 	char	   *clauses = column_clauses(RelationGetDescr(rel), program);
 	char	   *table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
 												   RelationGetRelationName(rel));
@@ -306,13 +329,35 @@ add_indexes(Oid relid, DeltaProgram *program)
 		run_sql(psprintf("CREATE INDEX ON %s (%s)", table, columns));
 }
 
-bool
-storage_adapt(Oid relid, DeltaProgram *program, uint64 row_ids, ApplyCounts *counts)
+static void
+adapt_error_callback(void *arg)
+{
+	if (geterrcode() == ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST)
+		errhint("%s", (const char *) arg);
+}
+
+/* hint: for who uses a column that goes. */
+static void
+change_table(Oid relid, DeltaProgram *program, const char *hint, ApplyCounts *counts)
 {
 	ErrorContextCallback callback = {
 		.previous = error_context_stack,
-		.callback = adapt_error_callback
+		.callback = adapt_error_callback,
+		.arg = unconstify(char *, hint)
 	};
+
+	LockRelationOid(relid, AccessExclusiveLock);
+	error_context_stack = &callback;
+	delete_rows(relid, counts);
+	take_away(relid, program);
+	add_indexes(relid, program);
+	error_context_stack = callback.previous;
+	CommandCounterIncrement();
+}
+
+bool
+storage_adapt(Oid relid, DeltaProgram *program, uint64 row_ids, ApplyCounts *counts)
+{
 	Relation	rel = table_open(relid, AccessShareLock);
 	bool		fits = serves(rel, program);
 
@@ -328,12 +373,80 @@ storage_adapt(Oid relid, DeltaProgram *program, uint64 row_ids, ApplyCounts *cou
 		return true;
 	}
 
-	LockRelationOid(relid, AccessExclusiveLock);
-	error_context_stack = &callback;
-	delete_rows(relid, counts);
-	take_away(relid, program);
-	add_indexes(relid, program);
-	error_context_stack = callback.previous;
-	CommandCounterIncrement();
+	change_table(relid, program,
+				 "Its query needs other hidden columns by now: drop what uses the present ones, and create it again without them.",
+				 counts);
 	return true;
+}
+
+/* ---- another query ---- */
+
+/* Is there anything on the table, or made of it, that a new table would lack? */
+bool
+storage_is_used(Oid relid)
+{
+	Relation	depend = table_open(DependRelationId, AccessShareLock);
+	Relation	rel = table_open(relid, AccessShareLock);
+	bool		used = rel->rd_rel->relrowsecurity ||
+		list_length(RelationGetIndexList(rel)) > list_length(apply_indexes_made(rel)) ||
+		(rel->trigdesc != NULL && rel->trigdesc->numtriggers > 2);
+	ScanKeyData key[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(RelationRelationId));
+	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2, key);
+	while (!used && (tuple = systable_getnext(scan)) != NULL)
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+
+		used = form->deptype == DEPENDENCY_NORMAL && form->classid != TriggerRelationId;
+	}
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+	table_close(depend, AccessShareLock);
+	return used;
+}
+
+bool
+storage_can_change(Oid relid, const DeltaProgram *program)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	AttrNumber	last = 0;
+	bool		result = true;
+	ListCell   *lc;
+
+	foreach(lc, program_layout(program))
+	{
+		const LayoutColumn *column = lfirst(lc);
+		Form_pg_attribute att = table_column(desc, column->name);
+
+		if (column->hidden)
+			break;
+		if (att == NULL || !same_column(att, column))
+			last = desc->natts + 1;
+		else if (att->attnum < last)
+			result = false;
+		else
+			last = att->attnum;
+	}
+	table_close(rel, NoLock);
+	return result;
+}
+
+void
+storage_change(Oid relid, DeltaProgram *program, Oid owner)
+{
+	ApplyCounts counts = {0};
+	OwnerContext ctx;
+
+	owner_context_enter(&ctx, owner);
+	change_table(relid, program,
+				 "The new query has not all columns of the present one: drop what uses them first.",
+				 &counts);
+	owner_context_leave(&ctx);
 }

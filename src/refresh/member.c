@@ -152,6 +152,8 @@ adapt_storage(Refresh *r)
 	{
 		r->action = ACTION_REINITIALIZE;
 		if (r->reason == NULL)
+			r->reason = r->st->needs_reinit ? r->st->reinit_reason : NULL;
+		if (r->reason == NULL)
 			r->reason = "its rows have another key, or other hidden columns, than before";
 		get_program(r);
 	}

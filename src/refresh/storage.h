@@ -52,6 +52,16 @@ extern bool storage_adapt(Oid relid, DeltaProgram *program, uint64 row_ids,
 						  ApplyCounts *counts);
 
 /*
+ * The same for another query, whose columns may be others; the table is empty
+ * afterwards.  storage_can_change() tells whether that can be done by dropping
+ * columns and adding some at the end; storage_is_used(), whether anything would be
+ * lost with the table.
+ */
+extern bool storage_is_used(Oid relid);
+extern bool storage_can_change(Oid relid, const DeltaProgram *program);
+extern void storage_change(Oid relid, DeltaProgram *program, Oid owner);
+
+/*
  * A hash, never 0, of when the columns of the table and its guards were last
  * changed.  Where it is another one than after the last refresh, somebody may have
  * written to the table past the guards, or rewritten a column.

@@ -238,5 +238,61 @@ DROP TRIGGER mine ON either;
 INSERT INTO api_alter.k2 VALUES (18, 18);
 SELECT * FROM fresh('either');
 
+-- Another query of a table on which something hangs: it stays, if the columns
+-- that it uses do, and the others can go or come last.
+CREATE TABLE base (id int PRIMARY KEY, a int, b int, c text);
+INSERT INTO base SELECT i, i % 3, i, 'c' || i FROM generate_series(1, 9) i;
+SELECT made('used', 'SELECT id, a, b FROM base');
+SELECT made('reader', 'SELECT a, count(*) AS n FROM used GROUP BY a');
+CREATE VIEW on_used AS SELECT id, a FROM used;
+CREATE INDEX used_a ON used (a);
+GRANT SELECT ON used TO regress_pgt_reader;
+COMMENT ON COLUMN used.a IS 'mine';
+SELECT oid AS before FROM pg_class WHERE oid = 'used'::regclass \gset
+PREPARE used_looks AS
+	SELECT c.oid = :before AS same, (SELECT string_agg(attname, ' ' ORDER BY attnum) FROM pg_attribute
+			WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped) AS columns,
+		(SELECT string_agg(indexrelid::regclass::text, ', ' ORDER BY indexrelid::regclass::text) FROM pg_index WHERE indrelid = c.oid) AS indexes,
+		has_table_privilege('regress_pgt_reader', c.oid, 'SELECT') AS granted,
+		col_description(c.oid, 2) AS comment, (SELECT count(*) FROM on_used) AS seen
+	  FROM pg_class c WHERE c.oid = 'used'::regclass;
+SELECT pgtrickle.alter_stream_table('used', query => 'SELECT id, a, c FROM base WHERE b > 1');
+SELECT * FROM fresh('used');
+SELECT * FROM fresh('reader');
+EXECUTE used_looks;
+INSERT INTO base VALUES (10, 1, 10, 'x');
+SELECT * FROM fresh('used');
+SELECT * FROM fresh('reader');
+SELECT pgtrickle.create_or_replace_stream_table('used', 'SELECT id, a, c, b, b + 1 AS d FROM base');
+SELECT * FROM fresh('used');
+SELECT * FROM fresh('reader');
+-- without a key, and then as groups
+SELECT pgtrickle.create_or_replace_stream_table('used', 'SELECT id, a, sum(b) AS b FROM (TABLE base UNION ALL TABLE base) x GROUP BY id, a');
+SELECT * FROM fresh('used');
+SELECT * FROM fresh('reader');
+EXECUTE used_looks;
+UPDATE base SET b = b + 1, a = a + 1 WHERE id < 4;
+SELECT * FROM fresh('used');
+SELECT * FROM fresh('reader');
+-- a column that is used, and another order
+SELECT pgtrickle.alter_stream_table('used', query => 'SELECT id FROM base');
+SELECT pgtrickle.alter_stream_table('used', query => 'SELECT a, id FROM base');
+SELECT pgtrickle.alter_stream_table('used', query => 'SELECT id, a::bigint FROM base');
+SELECT * FROM fresh('used');
+EXECUTE used_looks;
+DROP VIEW on_used;
+SELECT pgtrickle.drop_stream_table('reader');
+DROP INDEX used_a;
+SELECT pgtrickle.alter_stream_table('used', query => 'SELECT a, id FROM base');
+SELECT * FROM fresh('used');
+-- a query that was lost
+CREATE VIEW on_used AS SELECT id, a FROM used;
+SET client_min_messages = warning;
+DROP TABLE base CASCADE;
+CREATE TABLE base (id int PRIMARY KEY, a int);
+INSERT INTO base VALUES (1, 1);
+SELECT pgtrickle.alter_stream_table('used', query => 'SELECT a, id, id + 1 AS n FROM base');
+SELECT * FROM fresh('used');
+SELECT * FROM on_used;
 DROP OWNED BY regress_pgt_reader;
 DROP ROLE regress_pgt_reader;
