@@ -18,12 +18,18 @@
  */
 #include "postgres.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "access/relation.h"
+#include "access/xact.h"
 #include "buffer/buffer.h"
 #include "capture/capture.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "refresh/program_cache.h"
+#include "refresh/refresh.h"
 #include "storage/lmgr.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -264,6 +270,7 @@ program_cache_get(const StreamTable *st)
 
 	for (;;)
 	{
+		entry->used_at = GetCurrentTransactionStartTimestamp();
 		if (entry->valid && entry->defview == st->defview &&
 			entry->net_first == wants_net_first(st))
 		{
@@ -303,6 +310,49 @@ program_cache_forget(Oid relid)
 	entry->valid = false;
 	discard(entry);
 	hash_search(programs, &relid, HASH_REMOVE, NULL);
+}
+
+/* Longest unused first. */
+static int
+compare_used(const void *a, const void *b)
+{
+	TimestampTz used_a = (*(CachedProgram *const *) a)->used_at;
+	TimestampTz used_b = (*(CachedProgram *const *) b)->used_at;
+
+	return used_a < used_b ? -1 : used_a > used_b;
+}
+
+/*
+ * What lies below CacheMemoryContext are mostly plans, so the memory of all of
+ * it, by the number of programs, is about what each of them takes.
+ */
+void
+refresh_trim_programs(Size budget, TimestampTz unused_since)
+{
+	Size		total = MemoryContextMemAllocated(CacheMemoryContext, true);
+	int			nentries = programs ? hash_get_num_entries(programs) : 0;
+	CachedProgram **entries;
+	HASH_SEQ_STATUS scan;
+	CachedProgram *entry;
+	int			n = 0;
+
+	if (total <= budget || nentries == 0)
+		return;
+	entries = palloc(sizeof(CachedProgram *) * nentries);
+	hash_seq_init(&scan, programs);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+		if (entry->used_at < unused_since)
+			entries[n++] = entry;
+	qsort(entries, n, sizeof(CachedProgram *), compare_used);
+	n = Min(n, (int) ((total - budget) / Max(total / nentries, 1)) + 1);
+	for (int i = 0; i < n; i++)
+		program_cache_forget(entries[i]->relid);
+	pfree(entries);
+#ifdef __GLIBC__
+	/* it lies between what stays, and would be kept for us alone */
+	if (n > 0)
+		malloc_trim(0);
+#endif
 }
 
 void

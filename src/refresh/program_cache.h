@@ -35,6 +35,7 @@ typedef struct CachedProgram
 	bool		types_known;	/* of those that it may name: */
 	int			ntypes;
 	uint32	   *types;			/* their hash values in the cache of types */
+	TimestampTz used_at;		/* when the last transaction that used it began */
 } CachedProgram;
 
 /*

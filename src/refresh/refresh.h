@@ -87,6 +87,12 @@ extern bool refresh_has_changes(const StreamTable *st);
  */
 extern bool refresh_has_pending(const StreamTable *st);
 
+/*
+ * If what this process keeps of stream tables takes more memory than budget,
+ * forget some of it that was not used since then; it is made again when needed.
+ */
+extern void refresh_trim_programs(Size budget, TimestampTz unused_since);
+
 struct DeltaProgram;
 
 /*

@@ -49,6 +49,9 @@
 #define BUDGET_US		(100 * US_PER_MS)
 #define READ_REST		4
 
+/* Plans are kept at any rate up to so many, and while they are used. */
+#define PROGRAMS_BYTES	((Size) 48 * 1024 * 1024)
+
 /* Members that may join a group behind our back before we read of it. */
 #define SPARE_MEMBERS	64
 
@@ -184,6 +187,12 @@ events_wait(void)
 /* ---- work ---- */
 
 static void
+trim_programs_task(void *arg)
+{
+	refresh_trim_programs(PROGRAMS_BYTES, *(TimestampTz *) arg - ROUND_US);
+}
+
+static void
 do_rounds(TimestampTz now)
 {
 	if (prepared_due() <= now && prepared_look(now))
@@ -196,6 +205,7 @@ do_rounds(TimestampTz now)
 	if (next_round <= now)
 	{
 		next_round = now + ROUND_US;
+		worker_try_log("forgetting plans", trim_programs_task, &now);
 		prune_all_histories(now);
 		reload = true;
 	}
