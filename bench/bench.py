@@ -16,6 +16,7 @@ import time
 
 from measure import (Database, Report, cpu, elapsed, interleave, median, number, percentile,
                      ratio)
+from ops import bench_ops, scheduler
 
 
 def has_ivm(db):
@@ -342,7 +343,7 @@ LATENCY_LOOP = """
         first int := (SELECT max(val) + 1 FROM {name});
     BEGIN
         FOR i IN first .. first + n - 1 LOOP
-            PERFORM pg_sleep(0.002 + random() * 0.02);
+            PERFORM pg_sleep(random() * 0.0186);
             UPDATE {name} SET val = i WHERE id = 1 + i % 10000;
             t0 := clock_timestamp();
             COMMIT;
@@ -367,11 +368,6 @@ def latencies(writer, name, n):
     writer.run("TRUNCATE timings")
     writer.run(f"CALL {name}_loop(%s)", n)
     return [row[0] for row in writer.rows("SELECT ms FROM timings")]
-
-
-def scheduler(db, state):
-    db.run(f"ALTER SYSTEM SET pg_trickle.enabled = {state}")
-    db.run("SELECT pg_reload_conf()")
 
 
 def bench_chain(db, report, quick, ivm):
@@ -441,6 +437,7 @@ BENCHES = {
     "keyed": bench_keyed,
     "latency": bench_latency,
     "chain": bench_chain,
+    "ops": bench_ops,
 }
 
 
