@@ -24,6 +24,7 @@
 #define TRANSIENT_LAST_US		(10 * US_PER_S)
 #define FAILURE_FIRST_US		US_PER_S
 #define FAILURE_LAST_US			(60 * US_PER_S)
+#define PROBE_SPREAD_US			(1800 * US_PER_S)
 
 /* first, 2 first, 4 first ... last; a tenth of jitter parts what failed together. */
 static int64
@@ -247,6 +248,7 @@ learn(ScheduledTable *table, DatabaseSlot *slot)
 {
 	ScheduledTable *member = table;
 	bool		timed = has_timed(table);
+	TimestampTz now = GetCurrentTimestamp();
 
 	queue_notice_changes(slot);
 	if (unit_has_reason(table))
@@ -254,6 +256,8 @@ learn(ScheduledTable *table, DatabaseSlot *slot)
 	do
 	{
 		member->probed = true;
+		/* not all of them at once the next time */
+		member->probed_at = now - PROBE_SPREAD_US * pg_prng_double(&pg_global_prng_state);
 		member->recompute = member->uncaptured ||
 			(member->result == REFRESH_DONE &&
 			 (!timed || member->mode == REFRESH_MODE_FULL));

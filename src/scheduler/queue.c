@@ -65,8 +65,9 @@
 
 #define REST_US			US_PER_MS
 #define RECOMPUTE_US	US_PER_S
+#define PROBE_US		(3600 * US_PER_S)
 #define LEAD_SHARE		10
-#define LEAD_LAST_US	(50 * US_PER_MS)
+#define LEAD_LAST_US	(100 * US_PER_MS)
 
 /* A source of a stream table. */
 typedef struct Reader
@@ -181,8 +182,9 @@ same_sources(const ScheduledTable *a, const ScheduledTable *b)
 }
 
 /*
- * Keep what was learned, except that any change of the catalog may have
- * changed the query.
+ * Keep what was learned, as long as it is of the same query.  A function of it
+ * may have been replaced by one that is not immutable, of which nobody tells, so
+ * it is learned anew once in a while.
  */
 static void
 carry_over(ScheduledTable *table, const ScheduledTable *old)
@@ -199,6 +201,12 @@ carry_over(ScheduledTable *table, const ScheduledTable *old)
 	if (!same_sources(table, old))
 		return;
 
+	if (old->probed && old->defview == table->defview && old->mode == table->mode &&
+		GetCurrentTimestamp() - old->probed_at < PROBE_US)
+	{
+		table->probed = true;
+		table->probed_at = old->probed_at;
+	}
 	table->tick_us = old->tick_us;
 	table->dirty = old->dirty;
 	table->busy = old->busy;
@@ -224,6 +232,7 @@ load_table(ScheduledTable *table, const StreamTable *st, HTAB *known,
 	table->relid = st->relid;
 	table->name = MemoryContextStrdup(context,
 									  quote_qualified_identifier(st->schema, st->name));
+	table->defview = st->defview;
 	table->mode = st->mode;
 	table->status = st->status;
 	table->is_populated = st->is_populated;

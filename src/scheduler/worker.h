@@ -32,6 +32,7 @@ typedef struct ScheduledTable
 	int64		pgt_id;
 	Oid			relid;
 	char	   *name;			/* qualified and quoted, for messages */
+	Oid			defview;
 	RefreshMode mode;
 	StreamTableStatus status;
 	bool		is_populated;
@@ -52,6 +53,7 @@ typedef struct ScheduledTable
 	/* carried over when the catalog is read again */
 	bool		dirty;			/* a source changed since the last refresh */
 	bool		probed;			/* recompute is known */
+	TimestampTz probed_at;
 	bool		recompute;		/* to be refreshed without any change */
 	bool		timed;			/* the clock is an input */
 	int64		tick_us;		/* when to look at it again, if the schedule is
