@@ -429,6 +429,25 @@ def bench_latency(db, report, quick, ivm):
     db.check("latency_load_st")
 
 
+def bench_calls(db, report, quick, ivm):
+    """What every creation and refresh asks, where there is no Citus."""
+    config = os.environ["PG_CONFIG"]
+    include = subprocess.run([config, "--includedir-server"], check=True, capture_output=True,
+                             text=True).stdout.strip()
+    here = os.path.dirname(os.path.abspath(__file__))
+    with tempfile.TemporaryDirectory() as directory:
+        library = os.path.join(directory, "calls.so")
+        subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-I", include, "-o", library,
+                        os.path.join(here, "calls.c")], check=True)
+        db.run("CREATE FUNCTION time_calls(text, text, bigint) RETURNS double precision"
+               f" LANGUAGE c AS '{library}'")
+        ns = [db.value("SELECT time_calls('$libdir/pg_trickle', 'pgt_is_citus_loaded', 1000000)")
+              for _ in range(3 if quick else 15)]
+    db.run("DROP FUNCTION time_calls")
+    report.add("is_citus_loaded() without Citus, a million calls in C", median(ns) / 1000, " µs",
+               1, 0.25, f"{number(min(ns))} to {number(max(ns))} ns a call")
+
+
 BENCHES = {
     "bulk": bench_bulk,
     "oltp": bench_oltp,
@@ -438,6 +457,7 @@ BENCHES = {
     "latency": bench_latency,
     "chain": bench_chain,
     "ops": bench_ops,
+    "calls": bench_calls,
 }
 
 
