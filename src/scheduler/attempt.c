@@ -81,9 +81,15 @@ refresh_task(void *arg)
 	};
 
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(attempt->target)))
+	{
 		attempt->outcome->end = ATTEMPT_GONE;
-	else if (!refresh_run_reporting(attempt->target, false, NULL, &report))
+		return;
+	}
+	/* as in a session of a user: what hooks DDL may want to run queries */
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (!refresh_run_reporting(attempt->target, false, NULL, &report))
 		attempt->outcome->end = ATTEMPT_BUSY;
+	PopActiveSnapshot();
 }
 
 static void
