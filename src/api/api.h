@@ -64,7 +64,6 @@ extern Query *definition_parse(const char *text, Oid owner);
 
 /* Store an analysed query as a view in pgtrickle_defs, owned by the owner. */
 extern Oid	definition_view_create(const char *viewname, Query *query, Oid owner);
-extern char *definition_view_name(int64 pgt_id);
 
 /* Let the view go with the stream table. */
 extern void definition_view_attach(Oid defview, Oid relid);

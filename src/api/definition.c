@@ -251,12 +251,6 @@ definition_parse(const char *text, Oid owner)
 	return query;
 }
 
-char *
-definition_view_name(int64 pgt_id)
-{
-	return psprintf("def_%lld", (long long) pgt_id);
-}
-
 /* CREATE VIEW with the columns of the query, all of them NULL. */
 static char *
 empty_view_sql(const char *viewname, const Query *query)
@@ -310,13 +304,7 @@ definition_view_create(const char *viewname, Query *query, Oid owner)
 void
 definition_view_attach(Oid defview, Oid relid)
 {
-	ObjectAddress view;
-	ObjectAddress table;
-
-	ObjectAddressSet(view, RelationRelationId, defview);
-	ObjectAddressSet(table, RelationRelationId, relid);
-	recordDependencyOn(&view, &table, DEPENDENCY_AUTO);
-	CommandCounterIncrement();
+	storage_attach(defview, relid);
 }
 
 char *
@@ -416,6 +404,7 @@ definition_check_mode(const char *name, RefreshMode mode,
 {
 	const char *reason = definition_full_reason(program);
 
+	refresh_refuse_remote(name, program);
 	if (reason == NULL && mode == REFRESH_MODE_DIFFERENTIAL &&
 		program_undivided(program) != NULL)
 		notice_undivided(name, program_undivided(program));

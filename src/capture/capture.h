@@ -52,6 +52,12 @@ extern void capture_lock_all(void);
 extern void capture_rename(Oid source, const char *stable_name);
 
 /*
+ * A source is in the shards of a cluster by now, where nothing is captured:
+ * remove the triggers that went there with it.
+ */
+extern void capture_withdraw(Oid source);
+
+/*
  * After the list of consumers changed: remove, or drop unused buffer columns.
  */
 extern void capture_adjust(Oid source);

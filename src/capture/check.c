@@ -22,6 +22,7 @@
 #include "capture/targets.h"
 #include "capture/triggers.h"
 #include "catalog/catalog.h"
+#include "catalog/placement.h"
 
 /* What keeps this one relation from being captured, partitions aside. */
 static const char *
@@ -29,6 +30,7 @@ relation_reason(Oid relid)
 {
 	char		relkind = get_rel_relkind(relid);
 	char	   *schema = get_namespace_name(get_rel_namespace(relid));
+	Placement	placement;
 
 	switch (relkind)
 	{
@@ -55,6 +57,11 @@ relation_reason(Oid relid)
 	/* A crash empties it without firing a trigger. */
 	if (get_rel_persistence(relid) == RELPERSISTENCE_UNLOGGED)
 		return "is an unlogged table";
+
+	/* Triggers on it do not fire: its rows are in other tables. */
+	placement = placement_of(relid);
+	if (placement.managed)
+		return psprintf("is %s", placement_describe(&placement));
 	return NULL;
 }
 

@@ -38,6 +38,7 @@
 #include "capture/targets.h"
 #include "capture/triggers.h"
 #include "catalog/catalog.h"
+#include "catalog/placement.h"
 
 static bool
 relation_exists(Oid relid)
@@ -235,6 +236,7 @@ capture_ensure(Oid source, const Bitmapset *columns)
 		tracking->partitions = partitions;
 	}
 	tracking->mode = source_capture_mode(source);
+	tracking->placement = placement_of(source).kind;
 
 	buffer = buffer_ensure(&tracking->source, columns);
 	if (is_new || broken)
@@ -275,6 +277,21 @@ capture_remove(const ChangeTracking *tracking)
 	remove_triggers(tracking);
 	change_tracking_delete(tracking);
 	buffer_drop(&tracking->source);
+	superuser_leave(&ctx);
+}
+
+void
+capture_withdraw(Oid source)
+{
+	List	   *relations = lcons_oid(source, source_partitions(source, AccessShareLock));
+	SuperuserContext ctx;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	superuser_enter(&ctx);
+	foreach(lc, relations)
+		foreach(lc2, triggers_of_ours(lfirst_oid(lc)))
+			cluster_drop_trigger(lfirst_oid(lc), lfirst(lc2));
 	superuser_leave(&ctx);
 }
 

@@ -189,6 +189,32 @@ condition_in_place(const Trigger *trigger, Oid relid, bool conditional)
 		trigger->tgqual == NULL;
 }
 
+static bool
+function_is_ours(Oid function)
+{
+	const char *schema = get_namespace_name(get_func_namespace(function));
+	const char *name = get_func_name(function);
+
+	if (schema == NULL || name == NULL)
+		return false;
+	return (strcmp(schema, PGT_SCHEMA) == 0 && strcmp(name, "cdc_capture") == 0) ||
+		(strcmp(schema, PGT_CHANGES_SCHEMA) == 0 &&
+		 strncmp(name, "pg_trickle_cdc_fn_", strlen("pg_trickle_cdc_fn_")) == 0);
+}
+
+List *
+triggers_of_ours(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	List	   *names = NIL;
+
+	for (int i = 0; rel->trigdesc != NULL && i < rel->trigdesc->numtriggers; i++)
+		if (function_is_ours(rel->trigdesc->triggers[i].tgfoid))
+			names = lappend(names, pstrdup(rel->trigdesc->triggers[i].tgname));
+	table_close(rel, AccessShareLock);
+	return names;
+}
+
 bool
 trigger_in_place(Relation rel, SourceObject kind, const ChangeTracking *tracking)
 {

@@ -36,6 +36,9 @@ extern bool bypass_is_marked(Oid buffer);
 extern bool trigger_in_place(Relation rel, SourceObject kind,
 							 const ChangeTracking *tracking);
 
+/* Names of all triggers of a relation that call a function of ours. */
+extern List *triggers_of_ours(Oid relid);
+
 /* See signature.c. */
 extern uint64 capture_signature(const ChangeTracking *tracking);
 

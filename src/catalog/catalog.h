@@ -23,6 +23,7 @@
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
+#include "catalog/placement.h"
 #include "refresh/frontier.h"
 
 typedef enum RefreshMode
@@ -54,6 +55,7 @@ typedef struct StreamTable
 	char	   *schema;			/* of the relation, as it is now */
 	char	   *name;
 	Oid			defview;		/* InvalidOid: dropped with a source */
+	bool		definition_moved;	/* it is another view than the one recorded */
 	RefreshMode mode;
 	StreamTableStatus status;
 	char	   *schedule;		/* NULL: 'calculated' */
@@ -69,6 +71,7 @@ typedef struct StreamTable
 	LearnedCosts learned;
 	int64		fuse_ceiling;	/* -1: no fuse */
 	TimestampTz fuse_blown_at;	/* 0: it has not */
+	PlacementKind placement;	/* as it was at the last refresh */
 	ItemPointerData tid;		/* of the row that was read */
 } StreamTable;
 
@@ -166,6 +169,9 @@ extern bool stream_table_owns_query(const StreamTable *st);
  */
 extern void stream_table_require_definition(const StreamTable *st);
 
+/* Name of the view in pgtrickle_defs that holds its query. */
+extern char *definition_view_name(int64 pgt_id);
+
 /* A pgt_id nobody has; the definition view needs it before there is a row. */
 extern int64 stream_table_new_id(void);
 
@@ -228,8 +234,15 @@ typedef struct Dependency
 	bool		captured;		/* its changes go to a change buffer */
 	char		stable_name[PGT_STABLE_NAME_LEN + 1];	/* or "" */
 	Bitmapset  *columns;		/* attribute numbers, plain members */
+	PlacementKind placement;	/* as it was when this was written */
 } Dependency;
 extern SourceIdentifier dependency_source(const Dependency *dep);
+/*
+ * Are its changes captured?  What is recorded says that they were, but a source
+ * may be moved into the shards of a cluster, where no trigger of ours sees them,
+ * and nobody tells before the next refresh.
+ */
+extern bool dependency_is_captured(const Dependency *dep);
 extern void dependency_insert(int64 pgt_id, const Dependency *dep);
 extern List *dependency_read(int64 pgt_id); /* of Dependency * */
 extern void dependency_delete(int64 pgt_id);
@@ -272,6 +285,7 @@ typedef struct ChangeTracking
 	List	   *partitions;		/* oids of the inheritors that carry triggers */
 	uint64		signature;		/* of the triggers when they were installed */
 	uint64		sysid;			/* of the cluster where this was written */
+	PlacementKind placement;	/* as it was when this was written */
 } ChangeTracking;
 extern ChangeTracking *change_tracking_read(Oid source);	/* NULL: not tracked */
 extern ChangeTracking *change_tracking_read_by_name(const char *stable_name);

@@ -110,6 +110,8 @@ tracking_from_tuple(HeapTuple tuple, Relation rel)
 	tracking->mode = mode_from_name(TextDatumGetCString(values[COL_CAPTURE_MODE - 1]));
 	tracking->signature = (uint64) DatumGetInt64(values[COL_SIGNATURE - 1]);
 	tracking->sysid = (uint64) DatumGetInt64(values[COL_SYSID - 1]);
+	tracking->placement = isnull[COL_PLACEMENT - 1] ? PLACEMENT_LOCAL :
+		placement_from_name(TextDatumGetCString(values[COL_PLACEMENT - 1]));
 	deconstruct_array(DatumGetArrayTypeP(values[COL_PARTITIONS - 1]),
 					  REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT,
 					  &elems, &nulls, &nelems);
@@ -254,7 +256,7 @@ change_tracking_write(const ChangeTracking *tracking)
 		values[COL_STABLE_NAME - 1] = CStringGetTextDatum(tracking->source.stable_name);
 	else
 		isnull[COL_STABLE_NAME - 1] = true;
-	values[COL_PLACEMENT - 1] = CStringGetTextDatum("local");
+	values[COL_PLACEMENT - 1] = CStringGetTextDatum(placement_name(tracking->placement));
 	isnull[COL_FRONTIER_PER_NODE - 1] = true;
 
 	if (HeapTupleIsValid(old))
@@ -266,6 +268,7 @@ change_tracking_write(const ChangeTracking *tracking)
 		replace[COL_SIGNATURE - 1] = true;
 		replace[COL_SYSID - 1] = true;
 		replace[COL_STABLE_NAME - 1] = true;
+		replace[COL_PLACEMENT - 1] = true;
 		CatalogTupleUpdate(rel, &old->t_self,
 						   catalog_modify(&columns, rel, old, values, isnull, replace));
 	}

@@ -192,6 +192,12 @@ names_to_columns(Oid relid, Datum array)
 	return result;
 }
 
+bool
+dependency_is_captured(const Dependency *dep)
+{
+	return dep->captured && !placement_of(dep->source).managed;
+}
+
 static Dependency *
 dependency_from_tuple(HeapTuple tuple, Relation rel)
 {
@@ -206,6 +212,8 @@ dependency_from_tuple(HeapTuple tuple, Relation rel)
 	if (!isnull[COL_STABLE_NAME - 1])
 		strlcpy(dep->stable_name, TextDatumGetCString(values[COL_STABLE_NAME - 1]),
 				sizeof(dep->stable_name));
+	dep->placement = isnull[COL_PLACEMENT - 1] ? PLACEMENT_LOCAL :
+		placement_from_name(TextDatumGetCString(values[COL_PLACEMENT - 1]));
 	dep->columns = names_to_columns(dep->source, values[COL_COLUMNS_USED - 1]);
 	return dep;
 }
@@ -240,7 +248,7 @@ dependency_insert(int64 pgt_id, const Dependency *dep)
 	values[COL_COLUMNS_USED - 1] = columns_to_names(dep->source, dep->columns);
 	values[COL_STABLE_NAME - 1] = name_datum(dep->stable_name);
 	isnull[COL_STABLE_NAME - 1] = dep->stable_name[0] == '\0';
-	values[COL_PLACEMENT - 1] = CStringGetTextDatum("local");
+	values[COL_PLACEMENT - 1] = CStringGetTextDatum(placement_name(dep->placement));
 
 	CatalogTupleInsert(rel, catalog_form(&columns, rel, values, isnull));
 	CacheInvalidateRelcache(rel);

@@ -63,6 +63,12 @@ cluster_shard_placements(Oid relid)
 	return cluster_is_loaded() ? cluster->shard_placements(relid) : NIL;
 }
 
+bool
+cluster_moves_exactly(Oid type)
+{
+	return !cluster_is_loaded() || cluster->moves_exactly(type);
+}
+
 void
 cluster_drop_trigger(Oid relid, const char *name)
 {

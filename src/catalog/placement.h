@@ -71,6 +71,7 @@ typedef struct ClusterRoutines
 	void		(*placement) (Oid relid, Placement *placement);
 	List	   *(*worker_nodes) (void);
 	List	   *(*shard_placements) (Oid relid);
+	bool		(*moves_exactly) (Oid type);
 	void		(*drop_trigger) (Oid relid, const char *name);
 	const ClusterSetting *settings; /* the last one has no name */
 } ClusterRoutines;
@@ -104,6 +105,12 @@ extern List *cluster_worker_nodes(void);
 
 /* The shards of a table and where they are, of ShardPlacement *, by shard. */
 extern List *cluster_shard_placements(Oid relid);
+
+/*
+ * Do values of the type come from other nodes as they are there, rather than as
+ * text in formats that are set there?
+ */
+extern bool cluster_moves_exactly(Oid type);
 
 /*
  * Drop a trigger of a table whose rows are in shards, and what was made of it

@@ -248,6 +248,16 @@ row_set_name(Row *row, const StreamTable *st)
 	row_set(row, COL_NAME, NameGetDatum(&row->name));
 }
 
+/* Where the rows are may change behind our back. */
+static void
+row_set_placement(Row *row, const StreamTable *st)
+{
+	PlacementKind kind = placement_of(st->relid).kind;
+
+	if (kind != st->placement)
+		row_set_text(row, COL_PLACEMENT, placement_name(kind));
+}
+
 static void
 row_set_costs(Row *row, const LearnedCosts *learned)
 {
@@ -281,6 +291,29 @@ row_read(Row *row, HeapTuple tuple, Relation rel)
 {
 	catalog_deform(&columns, rel, tuple, row->values, row->isnull);
 	memset(row->replace, 0, sizeof(row->replace));
+}
+
+/*
+ * Nothing removes the oid from our row when the view goes.  Citus drops the
+ * views over a table that it puts another one in the place of, and creates them
+ * again.  Nobody but a superuser creates anything in that schema, so a view of
+ * that name is the definition.
+ */
+static void
+find_definition(StreamTable *st, Oid recorded)
+{
+	st->defview = recorded;
+	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(recorded)))
+		return;
+	st->defview = get_relname_relid(definition_view_name(st->pgt_id),
+									get_namespace_oid(PGT_DEFS_SCHEMA, false));
+	st->definition_moved = OidIsValid(st->defview);
+}
+
+char *
+definition_view_name(int64 pgt_id)
+{
+	return psprintf("def_%lld", (long long) pgt_id);
 }
 
 static StreamTable *
@@ -318,11 +351,10 @@ stream_table_from_tuple(HeapTuple tuple, Relation rel)
 	if (!row.isnull[COL_EVALUATED_AT - 1])
 		st->evaluated_at = DatumGetTimestampTz(row.values[COL_EVALUATED_AT - 1]);
 
-	/* Nothing removes the oid from our row when the view goes. */
 	if (!row.isnull[COL_DEFINITION - 1])
-		st->defview = DatumGetObjectId(row.values[COL_DEFINITION - 1]);
-	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(st->defview)))
-		st->defview = InvalidOid;
+		find_definition(st, DatumGetObjectId(row.values[COL_DEFINITION - 1]));
+	st->placement = row.isnull[COL_PLACEMENT - 1] ? PLACEMENT_LOCAL :
+		placement_from_name(row_get_text(&row, COL_PLACEMENT));
 
 	st->name = get_rel_name(st->relid);
 	if (st->name != NULL)
@@ -560,7 +592,7 @@ stream_table_insert(StreamTable *st, const char *defining_query)
 		row_set(&row, column, Int64GetDatum(0));
 	row_set(&row, COL_DURATION_MS, Float8GetDatum(0));
 	row_set_null(&row, COL_LEARNED_COSTS);
-	row_set_text(&row, COL_PLACEMENT, "local");
+	row_set_text(&row, COL_PLACEMENT, placement_name(PLACEMENT_LOCAL));
 	row_set(&row, COL_CREATED_AT,
 			TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
 	row_set_text(&row, COL_ORIGINAL_QUERY, defining_query);
@@ -712,6 +744,7 @@ stream_table_refreshed(const StreamTable *st, const RefreshOutcome *outcome)
 	stream_table_fetch_newest(rel, st, &old, &row);
 
 	row_set_name(&row, st);
+	row_set_placement(&row, st);
 	row_set(&row, COL_IS_POPULATED, BoolGetDatum(true));
 	row_set(&row, COL_NEEDS_REINIT, BoolGetDatum(false));
 	row_set_null(&row, COL_REINIT_REASON);
@@ -765,6 +798,7 @@ stream_table_failed(Oid relid, TimestampTz start_time,
 
 	rel = stream_tables_open(RowExclusiveLock);
 	stream_table_fetch_newest(rel, st, &old, &row);
+	row_set_placement(&row, st);
 	row_set_text(&row, COL_STATUS, stream_table_status_name(st->status));
 	row_set(&row, COL_CONSECUTIVE_ERRORS, Int32GetDatum(st->consecutive_errors));
 	row_set_text(&row, COL_LAST_ERROR, st->last_error);

@@ -29,6 +29,7 @@
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "nodes/primnodes.h"
 #include "utils/builtins.h"
@@ -36,7 +37,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "catalog/placement.h"
 
@@ -170,6 +171,28 @@ citus_placement(Oid relid, Placement *placement)
 	if (find_placement(relid, placement) || !get_rel_relispartition(relid))
 		return;
 	(void) find_placement(llast_oid(get_partition_ancestors(relid)), placement);
+}
+
+/*
+ * Rows move in binary form if all of their columns have one.  That of a row type
+ * names the types in it by oids, which are others on another node.
+ */
+static bool
+citus_moves_exactly(Oid type)
+{
+	Oid			base = getBaseType(type);
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(base));
+	Form_pg_type form;
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for type %u", base);
+	form = (Form_pg_type) GETSTRUCT(tuple);
+	result = form->typtype != TYPTYPE_COMPOSITE &&
+		OidIsValid(form->typsend) && OidIsValid(form->typreceive) &&
+		(!OidIsValid(form->typelem) || citus_moves_exactly(form->typelem));
+	ReleaseSysCache(tuple);
+	return result;
 }
 
 /* ---- lists ---- */
@@ -324,6 +347,7 @@ static const ClusterRoutines citus_routines = {
 	.placement = citus_placement,
 	.worker_nodes = citus_worker_nodes,
 	.shard_placements = citus_shard_placements,
+	.moves_exactly = citus_moves_exactly,
 	.drop_trigger = citus_drop_trigger,
 	.settings = citus_settings,
 };

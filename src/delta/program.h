@@ -20,6 +20,7 @@
 #include "apply/apply.h"
 #include "buffer/buffer.h"
 #include "catalog/catalog.h"
+#include "catalog/placement.h"
 
 /* A relation that the query reads, views expanded. */
 typedef struct ProgramSource
@@ -28,6 +29,7 @@ typedef struct ProgramSource
 	Bitmapset  *columns;		/* plain attribute numbers that the query uses */
 	Bitmapset  *wanted;			/* of them, those that a delta reads */
 	int			nreferences;	/* factors that are this relation */
+	Placement	placement;
 	char	   *uncapturable;	/* reason, or NULL */
 	bool		polled;			/* cannot be captured, and is polled instead */
 	const char *unpollable;		/* what keeps this query from polling it */
@@ -77,6 +79,13 @@ extern bool program_always_recompute(const DeltaProgram *program);
 extern bool program_is_volatile(const DeltaProgram *program);
 /* Must some source be polled before the program runs? */
 extern bool program_polls(const DeltaProgram *program);
+
+/*
+ * A source in the shards of a cluster that is not polled, or NULL.  The query
+ * would be computed by other nodes, under settings that are not ours, and is to
+ * be refused.
+ */
+extern const ProgramSource *program_remote_source(const DeltaProgram *program);
 
 /*
  * True if the result changes as time goes by, by a delta: it depends on the

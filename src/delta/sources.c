@@ -14,6 +14,7 @@
 #include "capture/capture.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/placement.h"
 #include "delta/delta.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
@@ -41,7 +42,9 @@ unpollable_reason(Query *query, RangeTblEntry *rte)
 {
 	Oid			role = pgt_check_as_user(query, rte);
 
-	if (!rte->inh)
+	/* what Citus manages has no children but partitions */
+	if (!rte->inh &&
+		!(placement_of(rte->relid).managed && rte->relkind == RELKIND_RELATION))
 		return "is read with FROM ONLY";
 	if (rte->relkind == RELKIND_FOREIGN_TABLE && OidIsValid(role) && role != GetUserId())
 		return psprintf("is read as role \"%s\", who owns a view",
@@ -68,6 +71,7 @@ add_source(SourceWalk *walk, Query *query, RangeTblEntry *rte, int rtindex)
 	{
 		source = palloc0(sizeof(ProgramSource));
 		source->relid = rte->relid;
+		source->placement = placement_of(rte->relid);
 		program->sources = lappend(program->sources, source);
 	}
 
@@ -322,9 +326,39 @@ find_uncapturable(DeltaProgram *program)
 	return ncaptured;
 }
 
+/* What cannot be captured because of what it is, not because of this query. */
+static bool
+can_be_polled(const ProgramSource *source)
+{
+	char		relkind = get_rel_relkind(source->relid);
+
+	return relkind == RELKIND_FOREIGN_TABLE || relkind == RELKIND_MATVIEW ||
+		source->placement.managed;
+}
+
+/*
+ * A column whose values would come from other nodes as text: that text, and that
+ * of all columns beside it, has formats that are set there.
+ */
+static const char *
+inexact_column(const ProgramSource *source)
+{
+	int			attno = -1;
+
+	if (source->placement.kind == PLACEMENT_LOCAL)
+		return NULL;
+	while ((attno = bms_next_member(source->columns, attno)) >= 0)
+		if (!cluster_moves_exactly(get_atttype(source->relid, attno)))
+			return psprintf("has column \"%s\", which moves between nodes as text",
+							get_attname(source->relid, attno, false));
+	return NULL;
+}
+
 /*
  * Reading a source whole at each refresh, to save computing the query, pays if
- * there is something in the query that need not be read.
+ * there is something in the query that need not be read.  A source that is in
+ * shards is read so in any case: other nodes would compute the query under
+ * settings of theirs.
  */
 void
 sources_find_polled(DeltaProgram *program)
@@ -335,12 +369,13 @@ sources_find_polled(DeltaProgram *program)
 	foreach(lc, program->sources)
 	{
 		ProgramSource *source = lfirst(lc);
-		char		relkind = get_rel_relkind(source->relid);
 
-		if (relkind != RELKIND_FOREIGN_TABLE && relkind != RELKIND_MATVIEW)
+		if (!can_be_polled(source))
 			continue;
-		if (ncaptured == 0)
+		if (ncaptured == 0 && !source->placement.managed)
 			source->unpollable = "no other source is captured";
+		if (source->unpollable == NULL)
+			source->unpollable = inexact_column(source);
 		if (source->unpollable == NULL)
 			source->polled = true;
 		else
@@ -368,6 +403,21 @@ sources_polled(const DeltaProgram *program)
 		result = lappend(result, polled);
 	}
 	return result;
+}
+
+const ProgramSource *
+program_remote_source(const DeltaProgram *program)
+{
+	ListCell   *lc;
+
+	foreach(lc, program->sources)
+	{
+		const ProgramSource *source = lfirst(lc);
+
+		if (source->placement.managed && !source->polled)
+			return source;
+	}
+	return NULL;
 }
 
 const char *

@@ -43,7 +43,7 @@ has_uncaptured_source(const StreamTable *st)
 	ListCell   *lc;
 
 	foreach(lc, dependency_read(st->pgt_id))
-		if (!((Dependency *) lfirst(lc))->captured)
+		if (!dependency_is_captured(lfirst(lc)))
 			return true;
 	return false;
 }
@@ -66,6 +66,7 @@ pgt_has_pending(PG_FUNCTION_ARGS)
 
 	/* without its query nobody knows what it should hold */
 	PG_RETURN_BOOL(!st->is_populated || !OidIsValid(st->defview) || st->needs_reinit ||
+				   st->definition_moved ||
 				   has_uncaptured_source(st) || refresh_has_pending(st));
 }
 

@@ -102,6 +102,34 @@ tracking_problem(const Refresh *r)
 	return NULL;
 }
 
+/*
+ * Sources in shards must be polled.  And what we write would go into the table
+ * itself, where nobody who reads it looks if its rows are in shards.
+ */
+static void
+check_placement(const Refresh *r)
+{
+	refresh_refuse_remote(r->st->name, r->program);
+	if (!r->cached->placement.managed)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("cannot refresh stream table \"%s\" because Citus manages it",
+					r->st->name),
+			 errdetail("It is %s, whose rows are in shards.",
+					   placement_describe(&r->cached->placement)),
+			 errhint("Drop it and create it again; a stream table is an ordinary table of the coordinator.")));
+}
+
+/* Another view has taken the place of the one that was recorded. */
+static void
+adopt_definition(Refresh *r)
+{
+	storage_attach(r->st->defview, r->st->relid);
+	stream_table_update(r->st);
+	r->st = stream_table_read(r->st->relid, NULL);
+}
+
 static void
 get_program(Refresh *r)
 {
@@ -176,7 +204,10 @@ member_load(Refresh *r)
 
 	if (r->cached != NULL && r->cached->valid)
 		return false;
+	if (r->st->definition_moved)
+		adopt_definition(r);
 	get_program(r);
+	check_placement(r);
 	problem = tracking_problem(r);
 	if (problem != NULL)
 		repair_tracking(r, problem);

@@ -17,6 +17,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/placement.h"
 #include "miscadmin.h"
 #include "refresh/refresh.h"
 #include "utils/guc.h"
@@ -56,23 +57,31 @@ owner_context_pin(void)
 		SetConfigOption(pinned[i].name, pinned[i].value, PGC_SUSET, PGC_S_OVERRIDE);
 }
 
+/* What this version of a cluster's library does not have need not be set. */
+static void
+pin_until_leave(const char *name, const char *pinned_value)
+{
+	const char *value = GetConfigOption(name, true, false);
+
+	if (value != NULL && strcmp(value, pinned_value) != 0)
+		(void) set_config_option(name, pinned_value, PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+}
+
 void
 owner_context_enter(OwnerContext *ctx, Oid owner)
 {
+	const ClusterSetting *of_cluster = cluster_settings();
+
 	GetUserIdAndSecContext(&ctx->save_userid, &ctx->save_sec_context);
 	SetUserIdAndSecContext(owner, ctx->save_sec_context |
 						   SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_RESTRICTED_OPERATION);
 	ctx->guc_level = NewGUCNestLevel();
 	for (int i = 0; i < lengthof(pinned); i++)
-	{
-		const char *value = GetConfigOption(pinned[i].name, false, false);
-
-		if (strcmp(value, pinned[i].value) != 0)
-			(void) set_config_option(pinned[i].name, pinned[i].value,
-									 PGC_USERSET, PGC_S_SESSION,
-									 GUC_ACTION_SAVE, true, 0, false);
-	}
+		pin_until_leave(pinned[i].name, pinned[i].value);
+	for (; of_cluster != NULL && of_cluster->name != NULL; of_cluster++)
+		pin_until_leave(of_cluster->name, of_cluster->value);
 }
 
 void

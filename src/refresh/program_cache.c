@@ -126,6 +126,17 @@ lock_sources(CachedProgram *entry)
 		lock_source(&entry->sources[i]);
 }
 
+static const Dependency *
+find_dependency(List *dependencies, Oid source)
+{
+	ListCell   *lc;
+
+	foreach(lc, dependencies)
+		if (((Dependency *) lfirst(lc))->source == source)
+			return lfirst(lc);
+	return NULL;
+}
+
 /* What a refresh must know of one source beyond the program. */
 static void
 load_source(CachedProgram *entry, ProgramSource *from, CachedSource *source)
@@ -172,6 +183,31 @@ discard(CachedProgram *entry)
 	if (entry->context != NULL)
 		MemoryContextDelete(entry->context);
 	entry->context = NULL;
+}
+
+/*
+ * Where the rows of a source are decides how its changes get to be known, and
+ * may change: why what is recorded of the sources is out of date, or NULL.
+ */
+static char *
+placement_problem(const CachedProgram *entry, const StreamTable *st)
+{
+	List	   *dependencies = dependency_read(st->pgt_id);
+	ListCell   *lc;
+
+	foreach(lc, program_sources(entry->program))
+	{
+		const ProgramSource *source = lfirst(lc);
+		const Dependency *recorded = find_dependency(dependencies, source->relid);
+		bool		current = recorded == NULL ? !source->placement.managed :
+			recorded->placement == source->placement.kind &&
+			!(recorded->captured && source->placement.managed);
+
+		if (!current)
+			return psprintf("source \"%s\" has become %s", get_rel_name(source->relid),
+							placement_describe(&source->placement));
+	}
+	return NULL;
 }
 
 /* From now on other types' messages are passed over. */
@@ -231,6 +267,9 @@ compile(CachedProgram *entry, const StreamTable *st)
 		load_source(entry, lfirst(lc), &entry->sources[i++]);
 		entry->nsources = i;
 	}
+	if (entry->capture_problem == NULL)
+		entry->capture_problem = placement_problem(entry, st);
+	entry->placement = placement_of(st->relid);
 	load_types(entry);
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(context, CacheMemoryContext);

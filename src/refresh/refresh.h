@@ -104,6 +104,13 @@ struct DeltaProgram;
 extern void refresh_track(int64 pgt_id, const struct DeltaProgram *program,
 						  Oid owner);
 
+/*
+ * Refuse a query that other nodes of a cluster would have to compute: see
+ * program_remote_source().
+ */
+extern void refresh_refuse_remote(const char *name,
+								  const struct DeltaProgram *program);
+
 /* Oids of the relations that a program reads. */
 extern List *refresh_sources(const struct DeltaProgram *program);
 

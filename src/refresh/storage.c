@@ -145,6 +145,18 @@ storage_create(const char *schema, const char *name,
 	return relid;
 }
 
+void
+storage_attach(Oid relid, Oid st)
+{
+	ObjectAddress object;
+	ObjectAddress table;
+
+	ObjectAddressSet(object, RelationRelationId, relid);
+	ObjectAddressSet(table, RelationRelationId, st);
+	recordDependencyOn(&object, &table, DEPENDENCY_AUTO);
+	CommandCounterIncrement();
+}
+
 /*
  * The table of a part: only the superuser may create anything in its schema,
  * but it belongs to the stream table's owner, and goes with the stream table.
@@ -153,8 +165,6 @@ static void
 create_part(const char *name, const DeltaProgram *part, Oid st, Oid owner)
 {
 	OwnerContext ctx;
-	ObjectAddress table;
-	ObjectAddress reader;
 	Oid			relid;
 
 	owner_context_enter(&ctx, BOOTSTRAP_SUPERUSERID);
@@ -165,10 +175,7 @@ create_part(const char *name, const DeltaProgram *part, Oid st, Oid owner)
 	ATExecChangeOwner(relid, owner, false, AccessExclusiveLock);
 	owner_context_leave(&ctx);
 
-	ObjectAddressSet(table, RelationRelationId, relid);
-	ObjectAddressSet(reader, RelationRelationId, st);
-	recordDependencyOn(&table, &reader, DEPENDENCY_AUTO);
-	CommandCounterIncrement();
+	storage_attach(relid, st);
 }
 
 static bool

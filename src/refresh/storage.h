@@ -29,6 +29,9 @@ extern bool storage_ensure_parts(const DeltaProgram *program, Oid st, Oid owner,
 /* Is it unlogged and without pages, as the end of recovery leaves it? */
 extern bool storage_may_be_reset(Oid st);
 
+/* Let a view or table go with the stream table st. */
+extern void storage_attach(Oid relid, Oid st);
+
 /* Filling takes a snapshot newer than the transaction's: refuse if fixed. */
 extern void require_new_snapshots(const char *what);
 

@@ -54,6 +54,7 @@ track_source(int64 pgt_id, const ProgramSource *source)
 		.source = source->relid,
 		.relkind = get_rel_relkind(source->relid),
 		.columns = source->columns,
+		.placement = source->placement.kind,
 		.captured = source->uncapturable == NULL
 	};
 
@@ -61,7 +62,28 @@ track_source(int64 pgt_id, const ProgramSource *source)
 		strlcpy(dep.stable_name,
 				capture_ensure(source->relid, source->columns)->source.stable_name,
 				sizeof(dep.stable_name));
+	else if (source->placement.managed)
+		capture_withdraw(source->relid);
 	dependency_insert(pgt_id, &dep);
+}
+
+void
+refresh_refuse_remote(const char *name, const DeltaProgram *program)
+{
+	const ProgramSource *source = program_remote_source(program);
+
+	if (source == NULL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot compute stream table \"%s\" over source \"%s\"", name,
+					get_rel_name(source->relid)),
+			 source->unpollable ?
+			 errdetail("The source is %s, and %s.",
+					   placement_describe(&source->placement), source->unpollable) :
+			 errdetail("The source is %s, which can be polled, but the query has no rule by which it could be computed from that: %s.",
+					   placement_describe(&source->placement), program_reason(program)),
+			 errhint("Change the query; pgtrickle.validate_query() says what has a rule.")));
 }
 
 List *

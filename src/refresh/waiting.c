@@ -130,7 +130,7 @@ source_has_pending(const Dependency *dep)
 	if (!st->is_populated || st->needs_reinit)
 		return true;
 	foreach(lc, dependency_read(st->pgt_id))
-		if (!((Dependency *) lfirst(lc))->captured)
+		if (!dependency_is_captured(lfirst(lc)))
 			return true;
 	return refresh_has_pending(st);
 }

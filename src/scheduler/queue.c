@@ -164,7 +164,7 @@ load_sources(ScheduledTable *table, MemoryContext context)
 	{
 		Dependency *dependency = lfirst(lc);
 
-		if (dependency->captured)
+		if (dependency_is_captured(dependency))
 			table->sources[table->nsources++] = dependency->source;
 		else
 			table->uncaptured = true;
@@ -244,8 +244,9 @@ load_table(ScheduledTable *table, const StreamTable *st, HTAB *known,
 	/* so that a restart does not refresh everything at once */
 	queue_set_started(table, Min(st->data_timestamp, GetCurrentTimestamp()));
 	table->dirty = true;
-	table->recompute = table->uncaptured;
-	table->probed = table->uncaptured;
+	/* of a definition that moved, so have the sources */
+	table->recompute = table->uncaptured || st->definition_moved;
+	table->probed = table->recompute;
 	table->timed = st->evaluated_at != 0;
 	if (old)
 		carry_over(table, old);
