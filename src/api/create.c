@@ -144,6 +144,18 @@ create_new(const CreateRequest *request, const CreateTarget *target)
 	scheduler_notify_change();
 }
 
+/* The tables of the extension are tables of each node: nobody would look here. */
+static void
+refuse_worker(void)
+{
+	if (cluster_is_worker())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot create a stream table on a worker node of Citus"),
+				 errdetail("Stream tables of a cluster are kept and refreshed by its coordinator."),
+				 errhint("Connect to the coordinator.")));
+}
+
 Datum
 pgt_create_stream_table(PG_FUNCTION_ARGS)
 {
@@ -151,6 +163,7 @@ pgt_create_stream_table(PG_FUNCTION_ARGS)
 	CreateTarget target;
 
 	begin_change("create_stream_table()");
+	refuse_worker();
 	read_request(fcinfo, &request);
 	resolve_target(request.name, &target);
 	if (OidIsValid(target.relid))
@@ -166,6 +179,7 @@ pgt_create_stream_table_if_not_exists(PG_FUNCTION_ARGS)
 	CreateTarget target;
 
 	begin_change("create_stream_table_if_not_exists()");
+	refuse_worker();
 	read_request(fcinfo, &request);
 	resolve_target(request.name, &target);
 	if (target.existing != NULL)
@@ -191,6 +205,7 @@ pgt_create_or_replace_stream_table(PG_FUNCTION_ARGS)
 	StreamTable *st;
 
 	begin_change("create_or_replace_stream_table()");
+	refuse_worker();
 	read_request(fcinfo, &request);
 	resolve_target(request.name, &target);
 	if (OidIsValid(target.relid) && target.existing == NULL)

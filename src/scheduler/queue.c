@@ -387,7 +387,7 @@ queue_load_task(void *arg)
 	MemoryContext context;
 	Queue	   *loaded;
 
-	*exists = pgt_extension_exists();
+	*exists = pgt_extension_exists() && !cluster_is_worker();
 	if (!*exists)
 		return;
 

@@ -56,7 +56,7 @@ typedef enum SlotState
 typedef enum WorkerExit
 {
 	WORKER_EXIT_FAILED,			/* by error or by signal */
-	WORKER_EXIT_NO_EXTENSION,
+	WORKER_EXIT_NO_EXTENSION,	/* or not for a worker node of a cluster */
 	WORKER_EXIT_YIELD			/* somebody needs the database to himself */
 } WorkerExit;
 

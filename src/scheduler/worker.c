@@ -350,11 +350,15 @@ worker_loop(void)
 static void
 exists_task(void *arg)
 {
-	*(bool *) arg = pgt_extension_exists();
+	*(bool *) arg = pgt_extension_exists() && !cluster_is_worker();
 }
 
+/*
+ * CREATE EXTENSION is carried to all nodes of a Citus cluster, but its stream
+ * tables are those of the coordinator.
+ */
 static bool
-extension_exists(void)
+is_wanted(void)
 {
 	bool		exists = false;
 
@@ -376,7 +380,7 @@ pgt_worker_main(Datum arg)
 	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
 	worker_settings();
 
-	if (!extension_exists())
+	if (!is_wanted())
 		worker_exit(WORKER_EXIT_NO_EXTENSION);
 
 	LWLockAcquire(scheduler_shared->lock, LW_EXCLUSIVE);
