@@ -57,7 +57,7 @@ sql/pg_trickle--0.32.0--0.31.0.sql: $(SQL_PARTS_0_31_0) sql/updates/0.32.0--0.31
 
 SUITE = $(MAKE) -s with_llvm=no PG_CONFIG='$(PG_CONFIG)' all && PG_CONFIG='$(PG_CONFIG)' tools/suite.sh
 
-.PHONY: bench check check-regress check-iso check-tap check-random check-mutation check-one
+.PHONY: bench check check-regress check-iso check-tap check-citus check-random check-mutation check-one
 
 ifeq ($(MAKECMDGOALS),check)
 check:
@@ -73,6 +73,10 @@ check-iso:
 check-tap:
 	$(SUITE) tap
 
+# A cluster of three servers, where Citus is installed; and a build without it.
+check-citus:
+	$(SUITE) citus leaf
+
 # make check-random [N=seconds] [SEED=number]
 check-random:
 	SEED='$(SEED)' && export SEED && $(SUITE) random=$(N)
@@ -84,12 +88,13 @@ check-mutation:
 bench:
 	PG_CONFIG='$(PG_CONFIG)' bench/run.sh
 
-# make check-one T=name: one test of test/sql, test/specs or test/t
+# make check-one T=name: one test of test/sql, test/specs, test/t or test/citus
 check-one:
 	@test -n '$(T)' || { echo 'usage: make check-one T=name'; exit 2; }
 	@part=; \
 	if [ -e 'test/sql/$(T).sql' ]; then part='regress=$(T)'; fi; \
 	if [ -e 'test/specs/$(T).spec' ]; then part="$$part iso=$(T)"; fi; \
 	if [ -e 'test/t/$(T).pl' ]; then part="$$part tap=$(T)"; fi; \
+	if [ -e 'test/citus/$(T).pl' ]; then part="$$part citus=$(T)"; fi; \
 	test -n "$$part" || { echo 'no test is named $(T)'; exit 2; }; \
 	$(SUITE) $$part

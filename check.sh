@@ -117,6 +117,8 @@ if want_chroot 15; then
 	tools/suite.sh -l pg15 -r "$results" iso
 	title "PostgreSQL 15: crash, restart, standby, cancel"
 	tools/suite.sh -l pg15 -r "$results" tap
+	title "PostgreSQL 15: a Citus cluster, and a build that knows nothing of it"
+	tools/suite.sh -l pg15 -r "$results" citus leaf
 	title "PostgreSQL 15: random oracle"
 	tools/suite.sh -l pg15 -r "$results" "random=${PGT_RANDOM_SECONDS:-180}"
 	if [ -z "${PGT_SKIP_MUTATION:-}" ]; then
@@ -158,7 +160,7 @@ if [ "$sudo" != none ]; then
 	for m in 17 18; do
 		want_chroot $m || continue
 		title "PostgreSQL $m: SQL, races, crash and restart, a short random oracle"
-		in_chroot $m regress iso tap random=60
+		in_chroot $m regress iso tap citus random=60
 	done
 fi
 

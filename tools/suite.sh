@@ -8,10 +8,12 @@
 #     tap[=NAME,...]         test/t
 #     random[=SECONDS]       the random oracle
 #     mutation               the mutation test of the oracle
+#     citus[=NAME,...]       test/citus, if that PostgreSQL has Citus
+#     leaf                   some of test/sql, on a build without src/cluster
 #
 # What enters: PG_CONFIG, whose server is used; SEED for the random oracle.  What leaves: a line for each test on standard output and in
-# RESULTS ("ok NAME" or "FAIL NAME"), outputs under build/, exit status 0 only
-# if nothing failed.
+# RESULTS ("ok NAME" or "FAIL NAME", or "skip NAME: why" for what was not run),
+# outputs under build/, exit status 0 only if nothing failed.
 #
 # Nothing is installed into the system: bin/ of the server is copied and its
 # lib/ and share/ are linked into build/stage, at the same relative places, so
@@ -80,7 +82,7 @@ trap 'exit 130' INT TERM
 result() {
 	printf '%-5s %s %s\n' "$1" "$label/$2" "${3:-}"
 	[ -z "$results" ] || echo "$1 $label/$2" >> "$results"
-	[ "$1" = ok ] || failed=$((failed + 1))
+	[ "$1" != FAIL ] || failed=$((failed + 1))
 }
 
 # show TITLE FILE LINES: the part of a file that tells why something failed
@@ -264,23 +266,53 @@ run_iso() {
 	server_stop
 }
 
-run_tap() {
-	local t log start
-	build_and_stage
-	for t in $(names test/t .pl "$1"); do
-		log=$build/tap/$t.log
-		mkdir -p "$build/tap"
+# prove_all KIND DIRECTORY LIST: TAP files
+prove_all() {
+	local kind=$1 directory=$2 t log start out=$build/$1
+	for t in $(names "$directory" .pl "$3"); do
+		log=$out/$t.log
+		mkdir -p "$out"
 		start=$SECONDS
-		if PATH="$bindir:$PATH" PG_CONFIG="$bindir/pg_config" TESTDIR="$build/tap" \
-			TESTDATADIR="$build/tap/data" TESTLOGDIR="$build/tap/log" \
+		if PATH="$bindir:$PATH" PG_CONFIG="$bindir/pg_config" TESTDIR="$out" \
+			TESTDATADIR="$out/data" TESTLOGDIR="$out/log" \
 			PG_REGRESS="$pgxs_test/regress/pg_regress" top_builddir="$build" \
-			timeout 900 prove -I "$pgxs_test/perl" -I test/t "test/t/$t.pl" > "$log" 2>&1; then
-			result ok "tap/$t" "$((SECONDS - start)) s"
+			timeout 900 prove -I "$pgxs_test/perl" -I test/t "$directory/$t.pl" > "$log" 2>&1; then
+			result ok "$kind/$t" "$((SECONDS - start)) s"
 		else
-			result FAIL "tap/$t" "$((SECONDS - start)) s"
+			result FAIL "$kind/$t" "$((SECONDS - start)) s"
 			show_tail "$t" "$log" 40
 		fi
 	done
+}
+
+run_tap() {
+	build_and_stage
+	prove_all tap test/t "$1"
+}
+
+run_citus() {
+	local list
+	list=$(names test/citus .pl "$1" | grep '^[0-9]')
+	if [ ! -e "$("$PG_CONFIG" --sharedir)/extension/citus.control" ]; then
+		result skip "citus: $(echo "$list" | wc -l) tests, since this PostgreSQL has no Citus"
+		return
+	fi
+	build_and_stage
+	prove_all citus test/citus "$(echo "$list" | paste -s -d ,)"
+}
+
+# The objects are those of this tree, so that only the library is linked anew.
+run_leaf() {
+	local tree=$work/leaf
+	build_and_stage
+	mkdir "$tree"
+	tar -cf - --exclude=./build --exclude=./pg_trickle.so . | tar -C "$tree" -xf -
+	rm -r "$tree/src/cluster"
+	"$tree/tools/suite.sh" -l "$label/leaf" ${results:+-r "$results"} \
+		regress=api_create,api_placement || failed=$((failed + 1))
+	mkdir -p "$build/leaf"
+	cp -r "$tree/build/"* "$build/leaf" 2>/dev/null
+	rm -rf "$build/leaf/stage" "$tree"
 }
 
 # The oracle starts a server of its own, of the installation that it is given.
@@ -325,6 +357,8 @@ part() {
 		tap) run_tap "$arg" ;;
 		random) run_random "$arg" ;;
 		mutation) run_mutation ;;
+		citus) run_citus "$arg" ;;
+		leaf) run_leaf ;;
 		*) echo "suite.sh: unknown part $1" >&2; exit 2 ;;
 	esac
 }
