@@ -19,12 +19,48 @@ AS 'MODULE_PATHNAME', 'pgt_stream_table_relid';
 COMMENT ON FUNCTION pgtrickle.pgt_stream_table_relid(text) IS
 	'the relation of a stream table, by name';
 
-CREATE FUNCTION pgtrickle.pgt_effective_schedule(schedule text)
+CREATE FUNCTION pgtrickle.pgt_schedule_interval(schedule text)
+RETURNS interval
+LANGUAGE c STABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pgt_schedule_interval';
+COMMENT ON FUNCTION pgtrickle.pgt_schedule_interval(text) IS
+	'the staleness that a schedule allows; NULL if it names times instead';
+
+CREATE FUNCTION pgtrickle.pgt_next_refresh(relation regclass)
 RETURNS text
-LANGUAGE c STABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'pgt_effective_schedule';
-COMMENT ON FUNCTION pgtrickle.pgt_effective_schedule(text) IS
-	'the schedule in force: as given, or pg_trickle.default_schedule for NULL';
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'pgt_next_refresh';
+COMMENT ON FUNCTION pgtrickle.pgt_next_refresh(regclass) IS
+	'what the next refresh of a stream table waits for, or what it will be; NULL if the caller may not know';
+
+CREATE FUNCTION pgtrickle.pgt_counters(
+	relation regclass,
+	OUT differential bigint,
+	OUT "full" bigint,
+	OUT reinitialize bigint,
+	OUT nothing bigint,
+	OUT failed bigint,
+	OUT changes bigint,
+	OUT rows_inserted bigint,
+	OUT rows_updated bigint,
+	OUT rows_deleted bigint,
+	OUT duration_ms double precision,
+	OUT stats_reset timestamptz)
+RETURNS record
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'pgt_counters';
+COMMENT ON FUNCTION pgtrickle.pgt_counters(regclass) IS
+	'what shared memory counts of the refreshes of a stream table; NULL without preloading, or if the caller may not know';
+
+-- A reason may quote a data error, as an error message does, behind a colon.
+CREATE FUNCTION pgtrickle.pgt_reason_without_data(reason text)
+RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT CASE WHEN strpos(reason, 'data error') > 0 THEN split_part(reason, ':', 1) ELSE reason END;
+END;
+COMMENT ON FUNCTION pgtrickle.pgt_reason_without_data(text) IS
+	'the reason of a refresh without the text of an error of data';
 
 CREATE VIEW pgtrickle.stream_tables_info
 WITH (security_barrier) AS
@@ -35,22 +71,21 @@ SELECT s.pgt_id,
 	pg_get_userbyid(c.relowner) AS owner,
 	pg_get_viewdef(s.definition::oid) AS defining_query,
 	coalesce(s.schedule, 'calculated') AS schedule,
-	pgtrickle.pgt_effective_schedule(s.schedule) AS effective_schedule,
+	l.effective_schedule,
 	s.refresh_mode,
 	s.status,
 	s.is_populated,
 	s.needs_reinit,
 	s.reinit_reason,
 	s.data_timestamp,
-	CASE
-		WHEN NOT s.is_populated THEN NULL
-		WHEN pgtrickle.pgt_has_pending(s.pgt_relid)
-			THEN greatest(clock_timestamp() - s.data_timestamp, '0'::interval)
-		ELSE '0'::interval
-	END AS staleness,
+	l.staleness,
 	s.last_refresh_at,
 	s.last_refresh_action,
-	s.last_refresh_reason,
+	CASE
+		WHEN pg_has_role(c.relowner, 'USAGE') OR pg_has_role('pg_monitor', 'USAGE')
+			THEN s.last_refresh_reason
+		ELSE pgtrickle.pgt_reason_without_data(s.last_refresh_reason)
+	END AS last_refresh_reason,
 	s.consecutive_errors,
 	CASE
 		WHEN pg_has_role(c.relowner, 'USAGE') OR pg_has_role('pg_monitor', 'USAGE')
@@ -59,11 +94,31 @@ SELECT s.pgt_id,
 	(SELECT array_agg(d.source ORDER BY d.source::oid)
 	   FROM pgtrickle.pgt_dependencies d
 	  WHERE d.pgt_id = s.pgt_id) AS sources,
-	s.created_at
+	s.created_at,
+	l.target_staleness,
+	CASE
+		WHEN s.status = 'SUSPENDED' THEN 'suspended'
+		WHEN s.status = 'ERROR' THEN 'failing'
+		WHEN NOT s.is_populated THEN 'empty'
+		WHEN l.staleness <= greatest(coalesce(l.target_staleness, '0'), '1 s'::interval) THEN 'fresh'
+		WHEN l.staleness <= coalesce(l.target_staleness, '0') + greatest(coalesce(l.target_staleness, '0'), '5 s'::interval) THEN 'late'
+		ELSE 'stale'
+	END AS freshness,
+	pgtrickle.pgt_next_refresh(s.pgt_relid) AS next_refresh
 	, s.st_placement -- since 0.32.0
   FROM pgtrickle.pgt_stream_tables s
   LEFT JOIN pg_class c ON c.oid = s.pgt_relid
   LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN LATERAL (
+	SELECT CASE
+			WHEN NOT s.is_populated THEN NULL
+			WHEN pgtrickle.pgt_has_pending(s.pgt_relid)
+				THEN greatest(clock_timestamp() - s.data_timestamp, '0'::interval)
+			ELSE '0'::interval
+		END AS staleness,
+		e.effective_schedule,
+		pgtrickle.pgt_schedule_interval(e.effective_schedule) AS target_staleness
+	  FROM (SELECT pgtrickle.schedule_in_force(s.pgt_relid) AS effective_schedule OFFSET 0) e) l ON true
  WHERE has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
 	OR pg_has_role('pg_monitor', 'USAGE');
 COMMENT ON VIEW pgtrickle.stream_tables_info IS
@@ -75,7 +130,7 @@ COMMENT ON COLUMN pgtrickle.stream_tables_info.pgt_name IS 'name of the stream t
 COMMENT ON COLUMN pgtrickle.stream_tables_info.owner IS 'role as which it is refreshed';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.defining_query IS 'the query it is kept equal to; NULL if dropped together with a source';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.schedule IS 'greatest staleness wanted, as given';
-COMMENT ON COLUMN pgtrickle.stream_tables_info.effective_schedule IS 'greatest staleness wanted, with the default filled in';
+COMMENT ON COLUMN pgtrickle.stream_tables_info.effective_schedule IS 'the schedule in force: as given, or what calculated comes to';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.refresh_mode IS 'AUTO, FULL or DIFFERENTIAL';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.status IS 'ACTIVE; ERROR: failed, will be retried; SUSPENDED: until resume_stream_table()';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.is_populated IS 'whether it was ever filled';
@@ -85,12 +140,15 @@ COMMENT ON COLUMN pgtrickle.stream_tables_info.data_timestamp IS 'time of the sn
 COMMENT ON COLUMN pgtrickle.stream_tables_info.staleness IS 'zero if no change waits and the query does not use the time, else age of data_timestamp; NULL if never filled';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.last_refresh_at IS 'end of the last refresh that did something';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.last_refresh_action IS 'what that refresh did: DIFFERENTIAL, FULL or REINITIALIZE';
-COMMENT ON COLUMN pgtrickle.stream_tables_info.last_refresh_reason IS 'why it did not run differentially';
+COMMENT ON COLUMN pgtrickle.stream_tables_info.last_refresh_reason IS 'why it did not run differentially; data that it quotes is for the owner and pg_monitor';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.consecutive_errors IS 'failed refreshes since the last one that worked';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.last_error_message IS 'the last of these errors; for the owner and pg_monitor';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.sources IS 'tables it reads';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.st_placement IS 'where its rows are: local, reference or distributed'; -- since 0.32.0
 COMMENT ON COLUMN pgtrickle.stream_tables_info.created_at IS 'when it was created';
+COMMENT ON COLUMN pgtrickle.stream_tables_info.target_staleness IS 'the staleness that the schedule allows';
+COMMENT ON COLUMN pgtrickle.stream_tables_info.freshness IS 'fresh: within the target, or a second; late: up to twice the target, or 5 seconds beyond it; stale: more; empty, failing or suspended';
+COMMENT ON COLUMN pgtrickle.stream_tables_info.next_refresh IS 'what the next refresh waits for, or what it will be';
 
 CREATE VIEW pgtrickle.pg_stat_stream_tables
 WITH (security_barrier) AS
@@ -101,26 +159,32 @@ SELECT s.pgt_id,
 	s.status,
 	s.refresh_mode,
 	s.is_populated,
-	s.total_refreshes + s.failed_refreshes AS total_refreshes,
-	s.total_refreshes AS successful_refreshes,
-	s.failed_refreshes,
-	s.full_refreshes,
-	s.total_rows_inserted,
-	s.total_rows_updated,
-	s.total_rows_deleted,
-	s.total_duration_ms,
-	s.total_duration_ms / nullif(s.total_refreshes, 0) AS avg_duration_ms,
+	coalesce(k.differential + k."full" + k.reinitialize + k.failed, s.total_refreshes + s.failed_refreshes) AS total_refreshes,
+	coalesce(k.differential + k."full" + k.reinitialize, s.total_refreshes) AS successful_refreshes,
+	coalesce(k.failed, s.failed_refreshes) AS failed_refreshes,
+	coalesce(k."full" + k.reinitialize, s.full_refreshes) AS full_refreshes,
+	coalesce(k.rows_inserted, s.total_rows_inserted) AS total_rows_inserted,
+	coalesce(k.rows_updated, s.total_rows_updated) AS total_rows_updated,
+	coalesce(k.rows_deleted, s.total_rows_deleted) AS total_rows_deleted,
+	coalesce(k.duration_ms, s.total_duration_ms) AS total_duration_ms,
+	coalesce(k.duration_ms / nullif(k.differential + k."full" + k.reinitialize, 0),
+		CASE WHEN k.duration_ms IS NULL THEN s.total_duration_ms / nullif(s.total_refreshes, 0) END) AS avg_duration_ms,
 	s.last_refresh_at,
 	s.last_refresh_action,
 	s.data_timestamp,
-	s.consecutive_errors
+	s.consecutive_errors,
+	k.reinitialize AS reinitializations,
+	k.nothing AS empty_refreshes,
+	k.changes AS total_changes_consumed,
+	CASE WHEN k.differential IS NULL THEN s.created_at ELSE greatest(k.stats_reset, s.created_at) END AS stats_reset
   FROM pgtrickle.pgt_stream_tables s
   LEFT JOIN pg_class c ON c.oid = s.pgt_relid
   LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
+  LEFT JOIN LATERAL pgtrickle.pgt_counters(s.pgt_relid) k ON true
  WHERE has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
 	OR pg_has_role('pg_monitor', 'USAGE');
 COMMENT ON VIEW pgtrickle.pg_stat_stream_tables IS
-	'stream tables: counters since creation, which only ever grow';
+	'stream tables: counters of refreshes since stats_reset, which only ever grow';
 COMMENT ON COLUMN pgtrickle.pg_stat_stream_tables.pgt_id IS 'number of the stream table in the catalog of pg_trickle';
 COMMENT ON COLUMN pgtrickle.pg_stat_stream_tables.pgt_relid IS 'the stream table';
 COMMENT ON COLUMN pgtrickle.pg_stat_stream_tables.pgt_schema IS 'schema of the stream table';
@@ -141,6 +205,10 @@ COMMENT ON COLUMN pgtrickle.pg_stat_stream_tables.last_refresh_at IS 'end of the
 COMMENT ON COLUMN pgtrickle.pg_stat_stream_tables.last_refresh_action IS 'what it did: DIFFERENTIAL, FULL or REINITIALIZE';
 COMMENT ON COLUMN pgtrickle.pg_stat_stream_tables.data_timestamp IS 'time of the snapshot that its rows show';
 COMMENT ON COLUMN pgtrickle.pg_stat_stream_tables.consecutive_errors IS 'failed refreshes since the last one that worked';
+COMMENT ON COLUMN pgtrickle.pg_stat_stream_tables.reinitializations IS 'of full_refreshes, those for which the contents had been lost track of; NULL without preloading';
+COMMENT ON COLUMN pgtrickle.pg_stat_stream_tables.empty_refreshes IS 'refreshes that found nothing to do, not counted in total_refreshes; NULL without preloading';
+COMMENT ON COLUMN pgtrickle.pg_stat_stream_tables.total_changes_consumed IS 'captured changes that refreshes read; NULL without preloading';
+COMMENT ON COLUMN pgtrickle.pg_stat_stream_tables.stats_reset IS 'since when these are counted: the start of the server, reset_stats() or the creation; without preloading the creation';
 
 CREATE VIEW pgtrickle.refresh_history
 WITH (security_barrier) AS
@@ -152,7 +220,11 @@ SELECT h.refresh_id,
 	h.start_time,
 	h.end_time,
 	h.action,
-	h.reason,
+	CASE
+		WHEN pg_has_role(c.relowner, 'USAGE') OR pg_has_role('pg_monitor', 'USAGE')
+			THEN h.reason
+		ELSE pgtrickle.pgt_reason_without_data(h.reason)
+	END AS reason,
 	h.status,
 	h.changes_consumed,
 	h.rows_inserted,
@@ -180,7 +252,7 @@ COMMENT ON COLUMN pgtrickle.refresh_history.data_timestamp IS 'time of the snaps
 COMMENT ON COLUMN pgtrickle.refresh_history.start_time IS 'when the refresh began';
 COMMENT ON COLUMN pgtrickle.refresh_history.end_time IS 'when the refresh ended, before its commit';
 COMMENT ON COLUMN pgtrickle.refresh_history.action IS 'DIFFERENTIAL, FULL or REINITIALIZE';
-COMMENT ON COLUMN pgtrickle.refresh_history.reason IS 'why it did not run differentially';
+COMMENT ON COLUMN pgtrickle.refresh_history.reason IS 'why it did not run differentially; data that it quotes is for the owner and pg_monitor';
 COMMENT ON COLUMN pgtrickle.refresh_history.status IS 'COMPLETED or FAILED';
 COMMENT ON COLUMN pgtrickle.refresh_history.changes_consumed IS 'captured changes that it read';
 COMMENT ON COLUMN pgtrickle.refresh_history.rows_inserted IS 'rows it inserted into the stream table';
@@ -203,7 +275,13 @@ RETURNS TABLE (
 	schedule text,
 	data_timestamp timestamptz,
 	staleness interval,
-	scc_id integer)
+	scc_id integer,
+	freshness text,
+	last_refresh_at timestamptz,
+	last_action text,
+	last_reason text,
+	next_refresh text,
+	last_error text)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
 	SELECT format('%I.%I', i.pgt_schema, i.pgt_name),
@@ -214,12 +292,18 @@ BEGIN ATOMIC
 		i.schedule,
 		i.data_timestamp,
 		i.staleness,
-		NULL::integer
+		NULL::integer,
+		i.freshness,
+		i.last_refresh_at,
+		i.last_refresh_action,
+		i.last_refresh_reason,
+		i.next_refresh,
+		i.last_error_message
 	  FROM pgtrickle.stream_tables_info i
 	 ORDER BY i.pgt_schema, i.pgt_name;
 END;
 COMMENT ON FUNCTION pgtrickle.pgt_status() IS
-	'state of each stream table, in short; scc_id is for circular dependencies, of which there are none';
+	'state of each stream table, one row each: how stale, as of when, what ran last and why, what comes next, the last error; scc_id is for circular dependencies, of which there are none';
 
 -- LIMIT is evaluated before any row is read, so that a name which is wrong is
 -- refused even where there is no history at all.

@@ -192,6 +192,23 @@ pgt_wait_event(const char *name)
 #define pgt_wait_event(name) PG_WAIT_EXTENSION
 #endif
 
+/* From 17 on a shared hash table is told how to copy its keys. */
+#if PG17_GE
+#define pgt_dshash_copy_bytes(parameters) \
+	((parameters)->copy_function = dshash_memcpy)
+#else
+#define pgt_dshash_copy_bytes(parameters) ((void) (parameters))
+#endif
+
+/* Number of this process, from 0 up to below MaxBackends. */
+#if PG17_GE
+#include "storage/proc.h"
+#define pgt_proc_number() MyProcNumber
+#else
+#include "storage/proc.h"
+#define pgt_proc_number() (MyProc->pgprocno)
+#endif
+
 /* One ownership test for all kinds of objects exists from 16 on. */
 #if PG16_GE
 #define pgt_database_ownercheck(dboid, roleid) \

@@ -11,6 +11,7 @@
 
 #include "capture/capture.h"
 #include "delta/program.h"
+#include "monitor/monitor.h"
 #include "refresh/refresh.h"
 #include "scheduler/scheduler.h"
 
@@ -25,5 +26,6 @@ _PG_init(void)
 	capture_init();
 	delta_init();
 	refresh_init();
+	monitor_init();
 	scheduler_init();
 }

@@ -23,6 +23,7 @@
 
 #include "api/api.h"
 #include "capture/capture.h"
+#include "monitor/counters.h"
 #include "scheduler/scheduler.h"
 
 PG_FUNCTION_INFO_V1(pgt_drop_stream_table);
@@ -34,6 +35,7 @@ forget(const StreamTable *st)
 	List	   *dependencies = dependency_read(st->pgt_id);
 
 	stream_table_delete(st);
+	counters_forget(st->pgt_id);
 	return dependencies;
 }
 

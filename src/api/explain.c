@@ -16,11 +16,13 @@
 
 #include "api/api.h"
 #include "delta/explain.h"
+#include "monitor/monitor.h"
 #include "refresh/program_cache.h"
 #include "refresh/refresh.h"
 
 PG_FUNCTION_INFO_V1(pgt_explain_stream_table);
 PG_FUNCTION_INFO_V1(pgt_explain_delta);
+PG_FUNCTION_INFO_V1(pgt_full_reason);
 
 static char *explain_text(const StreamTable *st, DeltaProgram *program);
 static char *describe_json(const StreamTable *st, DeltaProgram *program);
@@ -132,4 +134,25 @@ pgt_explain_delta(PG_FUNCTION_ARGS)
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
+}
+
+/*
+ * Why the query of a stream table is always recomputed; NULL if it is not, or if
+ * this is not for the caller to know.
+ */
+Datum
+pgt_full_reason(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	StreamTable *st = stream_table_may_see(relid) ? stream_table_read(relid, NULL) : NULL;
+	OwnerContext ctx;
+	const char *reason;
+
+	if (st == NULL)
+		PG_RETURN_NULL();
+	reason = definition_full_reason(compile_as_owner(st, &ctx));
+	owner_context_leave(&ctx);
+	if (reason == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(reason));
 }

@@ -28,6 +28,7 @@
 #include "utils/memutils.h"
 
 #include "apply/apply_internal.h"
+#include "monitor/progress.h"
 
 static ApplyState *
 begin(Relation st, const Identity *identity, Snapshot snapshot, ApplyPath path)
@@ -354,6 +355,7 @@ apply_row_delete(ApplyState *state, Oid relid, ItemPointer tid,
 				 const Datum *values, const bool *isnull)
 {
 	state->counts.deleted++;
+	progress_row_written();
 	if (state->capture)
 		capture_rows_add(state->capture, -1, values, isnull);
 	if (state->observer)
@@ -371,6 +373,7 @@ apply_row_insert(ApplyState *state, const Datum *values, const bool *isnull)
 
 	row_store(state, values, isnull);
 	state->counts.inserted++;
+	progress_row_written();
 	if (state->capture)
 		capture_rows_add(state->capture, 1, state->row->tts_values,
 						 state->row->tts_isnull);
@@ -415,6 +418,7 @@ apply_row_update(ApplyState *state, Oid relid, ItemPointer tid,
 	if (row_merge(state, old_values, old_isnull, new_values, new_isnull))
 	{
 		state->counts.updated++;
+		progress_row_written();
 		if (state->capture)
 			capture_rows_update(state->capture, old_values, old_isnull,
 								state->row->tts_values, state->row->tts_isnull);

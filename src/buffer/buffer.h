@@ -126,6 +126,13 @@ extern int64 buffer_count_changes(Relation buffer, const SourceFrontier *since,
 								  Snapshot snapshot, int64 limit);
 
 /*
+ * How many rows does that window hold?  For people: of a large buffer the first
+ * rows are counted, and the rest is taken to be like them.
+ */
+extern int64 buffer_estimate_changes(Relation buffer, const SourceFrontier *since,
+									 Snapshot snapshot);
+
+/*
  * Read the window (since, snapshot] into *window.
  *
  * desc: descriptor of the wanted rows, (w int4, column, column, ...);

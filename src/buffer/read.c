@@ -40,6 +40,9 @@
 #include "buffer/scan.h"
 #include "catalog/catalog.h"
 
+/* 8 MB are looked at in a few milliseconds. */
+#define COUNT_BLOCKS	1024
+
 /*
  * Trimming and rewriting a buffer put rows into another file, or nowhere,
  * without regard to older snapshots.  Callers lock the buffer before they take
@@ -169,6 +172,30 @@ buffer_count_changes(Relation buffer, const SourceFrontier *since,
 		n += buffer_tuple_is_new(tuple, since);
 	table_endscan(scan);
 	return n;
+}
+
+int64
+buffer_estimate_changes(Relation buffer, const SourceFrontier *since, Snapshot snapshot)
+{
+	TableScanDesc scan = buffer_scan_begin(buffer, since, snapshot);
+	BlockNumber start = ((HeapScanDesc) scan)->rs_startblock;
+	BlockNumber nblocks = ((HeapScanDesc) scan)->rs_nblocks;
+	BlockNumber ncounted = 0;
+	int64		count = 0;
+	HeapTuple	tuple;
+
+	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	{
+		ncounted = ItemPointerGetBlockNumber(&tuple->t_self) - start;
+		if (ncounted >= COUNT_BLOCKS)
+			break;
+		if (buffer_tuple_is_new(tuple, since))
+			count++;
+	}
+	table_endscan(scan);
+	if (tuple != NULL)
+		count = (int64) (count * ((double) (nblocks - start) / ncounted));
+	return count;
 }
 
 /* Attributes of the buffer behind the columns of desc from the second on. */

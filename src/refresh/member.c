@@ -27,6 +27,8 @@
 #include "delta/program.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "monitor/counters.h"
+#include "monitor/progress.h"
 #include "portability/instr_time.h"
 #include "refresh/cost.h"
 #include "refresh/member.h"
@@ -483,6 +485,7 @@ read_windows(Refresh *r)
 						   desc, attnums, program_window_filter(r->program, i),
 						   program_window_flags(r->program), &r->windows[i]);
 		r->outcome.changes += r->windows[i].nchanges;
+		progress_changes(r->outcome.changes);
 		if (r->windows[i].has_marker)
 			set_action(r, ACTION_REINITIALIZE,
 					   psprintf("source \"%s\" was truncated, or changed in a way that could not be followed",
@@ -499,6 +502,8 @@ poll_sources(Refresh *r)
 {
 	bool		wanted = r->action == ACTION_DIFFERENTIAL;
 
+	if (program_polls(r->program))
+		progress_phase(PROGRESS_POLLING);
 	program_poll(r->program, r->snapshot, wanted ? r->windows : NULL);
 	for (int i = 0; wanted && i < r->cached->nsources; i++)
 		if (r->buffers[i] == NULL)
@@ -522,6 +527,7 @@ run_full(Refresh *r)
 {
 	instr_time	start;
 
+	progress_phase(PROGRESS_FULL);
 	r->counts = r->emptied;
 	INSTR_TIME_SET_CURRENT(start);
 	if (program_run_full(r->program, r->rel, r->snapshot, &r->counts))
@@ -635,6 +641,7 @@ run_delta(Refresh *r)
 {
 	instr_time	start;
 
+	progress_phase(PROGRESS_DELTA);
 	INSTR_TIME_SET_CURRENT(start);
 	try_delta(r);
 	if (r->action != ACTION_DIFFERENTIAL)
@@ -671,7 +678,10 @@ run_action(Refresh *r)
 	r->costs = cost_load(r);
 	SPI_connect();
 	if (r->action == ACTION_DIFFERENTIAL)
+	{
+		progress_phase(PROGRESS_READING);
 		read_windows(r);
+	}
 	poll_sources(r);
 	if (r->action == ACTION_DIFFERENTIAL)
 		compare_costs(r);
@@ -708,6 +718,7 @@ record(Refresh *r)
 {
 	RefreshOutcome *outcome = &r->outcome;
 
+	progress_phase(PROGRESS_RECORDING);
 	outcome->action = action_names[r->action];
 	outcome->reason = r->reason;
 	outcome->frontier = new_frontier(r);
@@ -754,6 +765,8 @@ member_run(Refresh *r, Snapshot snapshot, const char *full_reason)
 		if (is_worth_recording(r))
 			record(r);
 	}
+	r->outcome.action = action_names[r->action];
+	counters_refreshed(r->st, &r->outcome);
 	PopActiveSnapshot();
 	if (r->rel != NULL)
 		table_close(r->rel, NoLock);

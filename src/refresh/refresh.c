@@ -35,6 +35,7 @@
 #include "access/xact.h"
 #include "dag/dag.h"
 #include "miscadmin.h"
+#include "monitor/progress.h"
 #include "refresh/member.h"
 #include "refresh/refresh.h"
 #include "utils/builtins.h"
@@ -286,6 +287,7 @@ run_members(RefreshGroup *group, const char *full_reason, RefreshReport *report)
 
 		turn_to(group, r);
 		r->automatic = report->automatic;
+		progress_member(r->st->relid, i, group->nmembers);
 		r->outcome.data_timestamp = data_timestamp;
 		if (i > 0)
 			r->outcome.start_time = GetCurrentTimestamp();
@@ -319,6 +321,7 @@ report_held(const RefreshGroup *group, RefreshReport *report)
 static void
 refresh_members(RefreshGroup *group, const char *full_reason, RefreshReport *report)
 {
+	progress_phase(PROGRESS_PREPARING);
 	load_members(group);
 	for (int i = 0; i < group->nmembers; i++)
 	{
@@ -391,12 +394,21 @@ refresh_run_reporting(Oid relid, bool wait, const char *full_reason,
 	/* it may be dropped while we wait */
 	name = get_rel_name(relid);
 	strlcpy(current_name, name ? quote_identifier(name) : "", sizeof(current_name));
-	locked = lock_group(relid, NIL, wait, &relids);
-	if (locked)
+	progress_begin(relid);
+	PG_TRY();
 	{
-		refresh_group(&group, relids, name, start_time, full_reason, report);
-		CommandCounterIncrement();
+		locked = lock_group(relid, NIL, wait, &relids);
+		if (locked)
+		{
+			refresh_group(&group, relids, name, start_time, full_reason, report);
+			CommandCounterIncrement();
+		}
 	}
+	PG_FINALLY();
+	{
+		progress_end();
+	}
+	PG_END_TRY();
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return locked;

@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog/catalog.h"
+#include "monitor/counters.h"
 #include "scheduler/attempt.h"
 #include "scheduler/worker.h"
 
@@ -96,8 +97,12 @@ static void
 failure_task(void *arg)
 {
 	Failure    *failure = arg;
+	StreamTable *st;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
+	st = stream_table_read(failure->relid, NULL);
+	if (st != NULL)
+		counters_failed(st->pgt_id);
 	failure->suspended = stream_table_failed(failure->relid, failure->started_at,
 											 failure->message, failure->sqlerrcode);
 	PopActiveSnapshot();

@@ -25,6 +25,9 @@ extern void scheduler_init(void);
  */
 extern void scheduler_notify_change(void);
 
+/* Does a worker serve this database? */
+extern bool scheduler_is_running(void);
+
 /* ---- schedule.c ---- */
 
 /*

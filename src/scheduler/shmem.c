@@ -123,6 +123,21 @@ slot_find(Oid dboid)
 	return NULL;
 }
 
+bool
+scheduler_is_running(void)
+{
+	DatabaseSlot *slot;
+	bool		running;
+
+	if (scheduler_shared == NULL)
+		return false;
+	LWLockAcquire(scheduler_shared->lock, LW_SHARED);
+	slot = slot_find(MyDatabaseId);
+	running = slot != NULL && slot->state == SLOT_RUNNING;
+	LWLockRelease(scheduler_shared->lock);
+	return running;
+}
+
 DatabaseSlot *
 slot_claim(Oid dboid, SlotState state)
 {
