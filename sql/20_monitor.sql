@@ -52,6 +52,13 @@ AS 'MODULE_PATHNAME', 'pgt_counters';
 COMMENT ON FUNCTION pgtrickle.pgt_counters(regclass) IS
 	'what shared memory counts of the refreshes of a stream table; NULL without preloading, or if the caller may not know';
 
+CREATE FUNCTION pgtrickle.pgt_scheduler_running()
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'pgt_scheduler_running';
+COMMENT ON FUNCTION pgtrickle.pgt_scheduler_running() IS
+	'whether a worker of the scheduler serves this database';
+
 -- A reason may quote a data error, as an error message does, behind a colon.
 CREATE FUNCTION pgtrickle.pgt_reason_without_data(reason text)
 RETURNS text
@@ -104,7 +111,11 @@ SELECT s.pgt_id,
 		WHEN l.staleness <= coalesce(l.target_staleness, '0') + greatest(coalesce(l.target_staleness, '0'), '5 s'::interval) THEN 'late'
 		ELSE 'stale'
 	END AS freshness,
-	pgtrickle.pgt_next_refresh(s.pgt_relid) AS next_refresh
+	pgtrickle.pgt_next_refresh(s.pgt_relid) AS next_refresh,
+	CASE
+		WHEN s.status <> 'ACTIVE' OR l.staleness <= '0' OR NOT pgtrickle.pgt_scheduler_running() THEN NULL
+		ELSE greatest(pgtrickle.schedule_next(l.effective_schedule, coalesce(s.data_timestamp, s.created_at)), clock_timestamp())
+	END AS next_refresh_at
 	, s.st_placement -- since 0.32.0
   FROM pgtrickle.pgt_stream_tables s
   LEFT JOIN pg_class c ON c.oid = s.pgt_relid
@@ -149,6 +160,7 @@ COMMENT ON COLUMN pgtrickle.stream_tables_info.created_at IS 'when it was create
 COMMENT ON COLUMN pgtrickle.stream_tables_info.target_staleness IS 'the staleness that the schedule allows';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.freshness IS 'fresh: within the target, or a second; late: up to twice the target, or 5 seconds beyond it; stale: more; empty, failing or suspended';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.next_refresh IS 'what the next refresh waits for, or what it will be';
+COMMENT ON COLUMN pgtrickle.stream_tables_info.next_refresh_at IS 'when the schedule wants it; NULL if that depends on something else';
 
 CREATE VIEW pgtrickle.pg_stat_stream_tables
 WITH (security_barrier) AS
@@ -281,6 +293,7 @@ RETURNS TABLE (
 	last_action text,
 	last_reason text,
 	next_refresh text,
+	next_refresh_at timestamptz,
 	last_error text)
 LANGUAGE sql VOLATILE PARALLEL UNSAFE
 BEGIN ATOMIC
@@ -298,6 +311,7 @@ BEGIN ATOMIC
 		i.last_refresh_action,
 		i.last_refresh_reason,
 		i.next_refresh,
+		i.next_refresh_at,
 		i.last_error_message
 	  FROM pgtrickle.stream_tables_info i
 	 ORDER BY i.pgt_schema, i.pgt_name;

@@ -19,13 +19,6 @@ AS 'MODULE_PATHNAME', 'pgt_full_reason';
 COMMENT ON FUNCTION pgtrickle.pgt_full_reason(regclass) IS
 	'why the query of a stream table is always recomputed; NULL if it is maintained by delta';
 
-CREATE FUNCTION pgtrickle.pgt_scheduler_running()
-RETURNS boolean
-LANGUAGE c VOLATILE PARALLEL RESTRICTED
-AS 'MODULE_PATHNAME', 'pgt_scheduler_running';
-COMMENT ON FUNCTION pgtrickle.pgt_scheduler_running() IS
-	'whether a worker of the scheduler serves this database';
-
 CREATE FUNCTION pgtrickle.reset_stats(name text DEFAULT NULL)
 RETURNS void
 LANGUAGE c VOLATILE PARALLEL UNSAFE
@@ -262,7 +255,7 @@ BEGIN ATOMIC
 			ARRAY(SELECT 'none serves this database' WHERE NOT pgtrickle.pgt_scheduler_running()),
 			'ERROR', 'worker of this database', 'a worker serves this database'
 		UNION ALL SELECT 2, 'enabled',
-			ARRAY(SELECT 'off' WHERE NOT current_setting('pg_trickle.enabled')::boolean),
+			ARRAY(SELECT 'off' WHERE current_setting('pg_trickle.enabled', true) = 'off'),
 			'WARN', 'pg_trickle.enabled', 'pg_trickle.enabled is on'
 		UNION ALL SELECT 3, 'suspended_tables', ARRAY(SELECT i.name FROM i WHERE i.freshness = 'suspended' ORDER BY 1),
 			'ERROR', 'suspended', 'no stream table is suspended'
@@ -316,6 +309,34 @@ COMMENT ON COLUMN pgtrickle.quick_health.error_tables IS 'of them, those whose l
 COMMENT ON COLUMN pgtrickle.quick_health.stale_tables IS 'of them, those staler than twice the schedule';
 COMMENT ON COLUMN pgtrickle.quick_health.scheduler_running IS 'whether a worker serves this database';
 COMMENT ON COLUMN pgtrickle.quick_health.status IS 'OK; WARNING: errors, staleness or no scheduler; CRITICAL: something is suspended; EMPTY: there is none';
+
+
+CREATE FUNCTION pgtrickle.dependency_tree(
+	OUT tree_line text,
+	OUT node text,
+	OUT node_type text,
+	OUT depth integer,
+	OUT status text,
+	OUT refresh_mode text)
+RETURNS SETOF record
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'pgt_dependency_tree';
+COMMENT ON FUNCTION pgtrickle.dependency_tree() IS
+	'the stream tables that nobody reads, and below each what it reads';
+
+CREATE FUNCTION pgtrickle.dag(format text DEFAULT 'mermaid')
+RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'pgt_dag';
+COMMENT ON FUNCTION pgtrickle.dag(text) IS
+	'the graph of sources and stream tables; format is dot, mermaid or svg';
+
+CREATE FUNCTION pgtrickle.status_page()
+RETURNS text
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'pgt_status_page';
+COMMENT ON FUNCTION pgtrickle.status_page() IS
+	'how the stream tables are, as one HTML page that needs nothing else';
 
 GRANT SELECT ON
 	pgtrickle.refresh_progress,

@@ -209,6 +209,15 @@ pgt_wait_event(const char *name)
 #define pgt_proc_number() (MyProc->pgprocno)
 #endif
 
+/* What base64 is made of: octets since 18, characters before. */
+#if PG18_GE
+#define pgt_b64_encode(src, len, dst, dstlen) \
+	pg_b64_encode((const uint8 *) (src), len, dst, dstlen)
+#else
+#define pgt_b64_encode(src, len, dst, dstlen) \
+	pg_b64_encode((const char *) (src), len, dst, dstlen)
+#endif
+
 /* One ownership test for all kinds of objects exists from 16 on. */
 #if PG16_GE
 #define pgt_database_ownercheck(dboid, roleid) \

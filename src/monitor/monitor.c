@@ -143,7 +143,7 @@ next_kind(const StreamTable *st)
 	if (!st->is_populated)
 		return "FULL: first refresh";
 	if (st->mode == REFRESH_MODE_AUTO)
-		return "DIFFERENTIAL or FULL, see explain_refresh_mode()";
+		return "DIFFERENTIAL, or FULL if explain_refresh_mode() says so or it is cheaper";
 	return refresh_mode_name(st->mode);
 }
 
