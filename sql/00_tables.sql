@@ -101,8 +101,18 @@ CREATE TABLE pgtrickle.pgt_gates (
 	gated_by name NOT NULL
 );
 
+CREATE TABLE pgtrickle.pgt_subscriptions (
+	pgt_id bigint NOT NULL,
+	channel text NOT NULL CHECK (channel <> ''),
+	subscribed_at timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (pgt_id, channel)
+);
+COMMENT ON TABLE pgtrickle.pgt_subscriptions IS
+	'on which channels NOTIFY tells of a stream table';
+
 SELECT pg_extension_config_dump('pgtrickle.pgt_stream_tables', '');
 SELECT pg_extension_config_dump('pgtrickle.pgt_stream_tables_pgt_id_seq', '');
 SELECT pg_extension_config_dump('pgtrickle.pgt_dependencies', '');
 SELECT pg_extension_config_dump('pgtrickle.pgt_change_tracking', '');
 SELECT pg_extension_config_dump('pgtrickle.pgt_gates', '');
+SELECT pg_extension_config_dump('pgtrickle.pgt_subscriptions', '');

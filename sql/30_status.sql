@@ -338,8 +338,61 @@ AS 'MODULE_PATHNAME', 'pgt_status_page';
 COMMENT ON FUNCTION pgtrickle.status_page() IS
 	'how the stream tables are, as one HTML page that needs nothing else';
 
+CREATE FUNCTION pgtrickle.subscribe(
+	name text,
+	channel text DEFAULT 'pg_trickle_refresh')
+RETURNS void
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'pgt_subscribe';
+COMMENT ON FUNCTION pgtrickle.subscribe(text, text) IS
+	'have NOTIFY tell on a channel when a stream table has changed, or on pg_trickle_alert what somebody should look at';
+
+CREATE FUNCTION pgtrickle.unsubscribe(
+	name text,
+	channel text DEFAULT 'pg_trickle_refresh')
+RETURNS boolean
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'pgt_unsubscribe';
+COMMENT ON FUNCTION pgtrickle.unsubscribe(text, text) IS
+	'undo subscribe(); false if there was nothing to undo';
+
+CREATE VIEW pgtrickle.subscriptions
+WITH (security_barrier) AS
+SELECT n.nspname AS pgt_schema,
+	c.relname AS pgt_name,
+	u.channel,
+	u.subscribed_at
+  FROM pgtrickle.pgt_subscriptions u
+  JOIN pgtrickle.pgt_stream_tables s ON s.pgt_id = u.pgt_id
+  JOIN pg_class c ON c.oid = s.pgt_relid
+  JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+	OR pg_has_role('pg_monitor', 'USAGE');
+COMMENT ON VIEW pgtrickle.subscriptions IS
+	'on which channels NOTIFY tells of stream tables';
+COMMENT ON COLUMN pgtrickle.subscriptions.pgt_schema IS 'schema of the stream table';
+COMMENT ON COLUMN pgtrickle.subscriptions.pgt_name IS 'name of the stream table';
+COMMENT ON COLUMN pgtrickle.subscriptions.channel IS 'the channel to LISTEN on';
+COMMENT ON COLUMN pgtrickle.subscriptions.subscribed_at IS 'since when';
+
+CREATE FUNCTION pgtrickle.list_subscriptions()
+RETURNS TABLE (
+	stream_table text,
+	channel text,
+	subscribed_at timestamptz)
+LANGUAGE sql STABLE PARALLEL SAFE
+BEGIN ATOMIC
+	SELECT format('%I.%I', u.pgt_schema, u.pgt_name), u.channel, u.subscribed_at
+	  FROM pgtrickle.subscriptions u
+	 ORDER BY 1, 2;
+END;
+COMMENT ON FUNCTION pgtrickle.list_subscriptions() IS
+	'on which channels NOTIFY tells of stream tables';
+
 GRANT SELECT ON
+	pgtrickle.subscriptions,
 	pgtrickle.refresh_progress,
 	pgtrickle.pgt_cdc_status,
 	pgtrickle.quick_health
 	TO PUBLIC;
+GRANT SELECT ON pgtrickle.pgt_subscriptions TO pg_monitor;

@@ -315,6 +315,18 @@ extern bool gate_delete(Oid source);
 /* Forget gates of relations that are gone. */
 extern void gate_sweep(void);
 
+/* ---- subscription.c: pgt_subscriptions ---- */
+typedef struct Subscription
+{
+	int64		pgt_id;
+	char	   *channel;
+} Subscription;
+extern Oid	subscription_relid(void);	/* InvalidOid: there is no such table */
+extern void subscription_insert(int64 pgt_id, const char *channel);
+/* Of one channel, or of all; was there any? */
+extern bool subscription_delete(int64 pgt_id, const char *channel);
+extern List *subscription_read_all(void);	/* of Subscription * */
+
 /* ---- history.c: pgt_refresh_history ---- */
 extern void history_insert(const StreamTable *st, const RefreshOutcome *outcome,
 						   const char *status, const char *error_message,

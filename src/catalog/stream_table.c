@@ -702,6 +702,7 @@ stream_table_delete(const StreamTable *st)
 	stream_table_fetch_newest(rel, st, &old, &row);
 	dependency_delete(st->pgt_id);
 	history_delete(st->pgt_id);
+	(void) subscription_delete(st->pgt_id, NULL);
 	CatalogTupleDelete(rel, &old->t_self);
 	table_close(rel, RowExclusiveLock);
 	CommandCounterIncrement();

@@ -30,6 +30,7 @@
 #include "catalog/catalog.h"
 #include "monitor/counters.h"
 #include "monitor/monitor.h"
+#include "monitor/notify.h"
 #include "monitor/progress.h"
 #include "refresh/refresh.h"
 #include "scheduler/scheduler.h"
@@ -245,15 +246,15 @@ pgt_reset_stats(PG_FUNCTION_ARGS)
 /* ---- progress ---- */
 
 /*
- * Of this database what the caller may see; of others, where names cannot be
- * looked up, for pg_monitor.
+ * What the caller may see; where that cannot be told, in other databases and of
+ * what is just being created, pg_monitor.
  */
 static bool
 may_see_progress(const RefreshProgress *progress)
 {
-	if (progress->dboid != MyDatabaseId)
+	if (progress->dboid != MyDatabaseId || get_rel_name(progress->relid) == NULL)
 		return has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
-	return get_rel_name(progress->relid) != NULL && stream_table_may_see(progress->relid);
+	return stream_table_may_see(progress->relid);
 }
 
 Datum
@@ -344,4 +345,5 @@ monitor_init(void)
 {
 	counters_init();
 	progress_init();
+	notify_init();
 }

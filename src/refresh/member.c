@@ -28,6 +28,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "monitor/counters.h"
+#include "monitor/notify.h"
 #include "monitor/progress.h"
 #include "portability/instr_time.h"
 #include "refresh/cost.h"
@@ -730,6 +731,7 @@ record(Refresh *r)
 	outcome->rows_deleted = r->counts.deleted;
 	outcome->learned = cost_store(r);
 	stream_table_refreshed(r->st, outcome);
+	notify_refreshed(r->st, outcome);
 }
 
 static bool

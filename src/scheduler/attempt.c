@@ -26,6 +26,7 @@
 
 #include "catalog/catalog.h"
 #include "monitor/counters.h"
+#include "monitor/notify.h"
 #include "scheduler/attempt.h"
 #include "scheduler/worker.h"
 
@@ -105,6 +106,10 @@ failure_task(void *arg)
 		counters_failed(st->pgt_id);
 	failure->suspended = stream_table_failed(failure->relid, failure->started_at,
 											 failure->message, failure->sqlerrcode);
+	if (failure->suspended && st != NULL)
+		notify_alert(st->pgt_id, st->relid,
+					 failure->sqlerrcode == ERRCODE_PGT_FUSE_BLOWN ? "fuse" : "suspended",
+					 psprintf("SQLSTATE %s", unpack_sql_state(failure->sqlerrcode)));
 	PopActiveSnapshot();
 }
 

@@ -38,6 +38,7 @@
 #include "utils/timestamp.h"
 
 #include "api/api.h"
+#include "monitor/notify.h"
 #include "scheduler/pool.h"
 #include "scheduler/worker.h"
 
@@ -193,6 +194,22 @@ trim_programs_task(void *arg)
 }
 
 static void
+notify_task(void *arg)
+{
+	PushActiveSnapshot(GetTransactionSnapshot());
+	notify_run();
+	PopActiveSnapshot();
+}
+
+static void
+stale_task(void *arg)
+{
+	PushActiveSnapshot(GetTransactionSnapshot());
+	notify_stale();
+	PopActiveSnapshot();
+}
+
+static void
 do_rounds(TimestampTz now)
 {
 	if (prepared_due() <= now && prepared_look(now))
@@ -202,11 +219,14 @@ do_rounds(TimestampTz now)
 	}
 	if (trim_due() <= now)
 		trim_run(now);
+	if (notify_due() <= now)
+		worker_try_log("telling of refreshes", notify_task, NULL);
 	if (next_round <= now)
 	{
 		next_round = now + ROUND_US;
 		worker_try_log("forgetting plans", trim_programs_task, &now);
 		prune_all_histories(now);
+		worker_try_log("looking for stale stream tables", stale_task, NULL);
 		reload = true;
 	}
 }
@@ -242,7 +262,8 @@ worker_sleep(TimestampTz until)
 static TimestampTz
 next_due(void)
 {
-	TimestampTz due = Min(Min(next_round, pool_due()), Min(prepared_due(), trim_due()));
+	TimestampTz due = Min(Min(Min(next_round, notify_due()), pool_due()),
+						  Min(prepared_due(), trim_due()));
 	TimestampTz first;
 	long		unreported_ms = pgstat_report_stat(false);
 
@@ -379,6 +400,7 @@ pgt_worker_main(Datum arg)
 	worker_attach(DatumGetInt32(arg), dboid);
 	BackgroundWorkerInitializeConnectionByOid(dboid, InvalidOid, 0);
 	worker_settings();
+	notify_coalesce();
 
 	if (!is_wanted())
 		worker_exit(WORKER_EXIT_NO_EXTENSION);

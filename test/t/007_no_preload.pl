@@ -39,6 +39,18 @@ is($node->safe_psql('postgres', "SELECT missing + surplus FROM pgtrickle.verify_
 is($node->safe_psql('postgres', "SELECT count(*) FROM pgtrickle.get_refresh_history('st')"), '3',
 	'the history has the first filling and two refreshes');
 
+is($node->safe_psql('postgres', "SELECT total_refreshes, full_refreshes, empty_refreshes IS NULL FROM pgtrickle.pg_stat_stream_tables"),
+	'3|1|t', 'counters are those of the catalog');
+is($node->safe_psql('postgres', "SELECT check_name, severity FROM pgtrickle.health_check() WHERE severity <> 'OK'"),
+	'scheduler_running|ERROR', 'health_check() misses the scheduler');
+like($node->safe_psql('postgres', "SELECT next_refresh FROM pgtrickle.pgt_status()"), qr/refresh_stream_table\(\) is called/,
+	'pgt_status() says what has to be done');
+like($node->safe_psql('postgres', "SELECT pgtrickle.status_page()"), qr/no scheduler serves/, 'and so does the page');
+is($node->safe_psql('postgres', "SELECT count(*) FROM pgtrickle.refresh_progress"), '0', 'progress is not known');
+like($node->safe_psql('postgres',
+		"LISTEN mine; SELECT pgtrickle.subscribe('st', 'mine'); INSERT INTO t VALUES (0, 77, 1); SELECT pgtrickle.refresh_stream_table('st')"),
+	qr/"mine" with payload "\{"name": "public\.st", "inserted": 1, "updated": 0, "deleted": 0\}"/, 'a refresh by hand is told');
+
 # Settings are known once the library is loaded, and may be in the file before.
 $node->append_conf('postgresql.conf', "pg_trickle.history_retention = '2d'\n");
 $node->reload;

@@ -46,6 +46,7 @@ foreach my $st (@tables)
 }
 $node->safe_psql('postgres', q{
 	SELECT pgtrickle.alter_stream_table('st_agg', status => 'SUSPENDED');
+	SELECT pgtrickle.subscribe('"St odd"', 'somebody'), pgtrickle.subscribe('st_agg', 'pg_trickle_alert');
 	SELECT pgtrickle.alter_stream_table('s.st_join', schedule => '5m', refresh_mode => 'DIFFERENTIAL');
 	GRANT SELECT ON st_agg TO reader, owner WITH GRANT OPTION;
 	GRANT SELECT (id), REFERENCES ON s.st_join TO reader;
@@ -123,6 +124,9 @@ sub check_copy
 	}
 	is((grep { $old_oids{$_} } split / /, $node->safe_psql($db, $oids)) + 0, 0, "$db: no oid is as it was")
 	  if $how{restored};
+
+	is($node->safe_psql($db, "SELECT stream_table, channel FROM pgtrickle.list_subscriptions()"),
+		"public.\"St odd\"|somebody\npublic.st_agg|pg_trickle_alert", "$db: and who is told");
 
 	# Changes before the first refresh.
 	$node->safe_psql($db, "INSERT INTO t VALUES (1000, 1, 1); DELETE FROM u WHERE k = 0; INSERT INTO p VALUES (2, 0)");
