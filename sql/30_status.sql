@@ -154,6 +154,31 @@ END;
 COMMENT ON FUNCTION pgtrickle.change_buffer_sizes() IS
 	'changes that wait for each stream table, by source; of buffers above 8 MB the number is an estimate';
 
+-- Buffers are read once for each source, not once for each that reads it.
+CREATE FUNCTION pgtrickle.pgt_pending_by_source()
+RETURNS TABLE (
+	source_table text,
+	stream_table text,
+	pending_rows bigint,
+	buffer_bytes bigint)
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+BEGIN ATOMIC
+	SELECT d.source_table, d.stream_table, p.pending_rows, p.buffer_bytes
+	  FROM (SELECT DISTINCT ON (c.source_relid)
+				format('%I.%I', c.source_schema, c.source_name) AS source_table,
+				format('%I.%I', c.pgt_schema, c.pgt_name) AS stream_table,
+				c.source_relid,
+				c.pgt_relid
+			  FROM pgtrickle.pgt_cdc_status c
+			  JOIN pgtrickle.pg_stat_stream_tables s ON s.pgt_id = c.pgt_id
+			 WHERE c.cdc_mode IN ('TRIGGER', 'APPLY') AND c.source_name IS NOT NULL
+			 ORDER BY c.source_relid, s.data_timestamp NULLS FIRST, c.pgt_id) d,
+		LATERAL pgtrickle.pgt_pending_changes(d.pgt_relid, d.source_relid) p
+	 ORDER BY p.pending_rows DESC NULLS LAST, p.buffer_bytes DESC NULLS LAST, 1;
+END;
+COMMENT ON FUNCTION pgtrickle.pgt_pending_by_source() IS
+	'changes that wait, by source, for the stream table that is furthest behind, the most first';
+
 CREATE FUNCTION pgtrickle.list_sources(name text)
 RETURNS TABLE (
 	source_table text,
@@ -249,7 +274,7 @@ BEGIN ATOMIC
 		SELECT format('%I.%I', pgt_schema, pgt_name) AS name, freshness, needs_reinit, consecutive_errors, defining_query
 		  FROM pgtrickle.stream_tables_info),
 	b AS MATERIALIZED (
-		SELECT stream_table, source_table, pending_rows, buffer_bytes FROM pgtrickle.change_buffer_sizes()),
+		SELECT stream_table, source_table, pending_rows FROM pgtrickle.pgt_pending_by_source()),
 	checks (n, check_name, bad, severity, problem, fine) AS (
 		SELECT 1, 'scheduler_running',
 			ARRAY(SELECT 'none serves this database' WHERE NOT pgtrickle.pgt_scheduler_running()),

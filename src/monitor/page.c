@@ -621,13 +621,7 @@ page_pending(StatusPage *page)
 	int			n;
 
 	monitor_query_begin(&query);
-	monitor_query_run("SELECT format('%I.%I', d.source_schema, d.source_name), p.pending_rows, p.buffer_bytes"
-					  " FROM (SELECT DISTINCT ON (c.source_relid) c.* FROM pgtrickle.pgt_cdc_status c"
-					  " JOIN pgtrickle.pg_stat_stream_tables s ON s.pgt_id = c.pgt_id"
-					  " WHERE c.cdc_mode IN ('TRIGGER', 'APPLY') AND c.source_name IS NOT NULL"
-					  " ORDER BY c.source_relid, s.data_timestamp NULLS FIRST) d,"
-					  " LATERAL pgtrickle.pgt_pending_changes(d.pgt_relid, d.source_relid) p"
-					  " ORDER BY p.pending_rows DESC NULLS LAST, p.buffer_bytes DESC NULLS LAST, 1");
+	monitor_query_run("SELECT source_table, pending_rows, buffer_bytes FROM pgtrickle.pgt_pending_by_source()");
 	n = SPI_processed;
 	if (n > 0)
 		appendStringInfoString(out, "<h2>Changes that wait</h2><p>By source, for the stream table that is furthest behind, and the size of the change buffer.</p>");
