@@ -39,10 +39,29 @@ append_character(StringInfo out, pg_wchar c)
 		appendStringInfo(out, "&#%u;", is_forbidden(c) ? REPLACEMENT : (unsigned) c);
 }
 
+/*
+ * As UTF-8.  A database that does not know its encoding may hold anything; what is
+ * not UTF-8 there is shown as question marks.
+ */
+static char *
+to_utf8(const char *text)
+{
+	int			len = strlen(text);
+	char	   *copy;
+
+	if (GetDatabaseEncoding() != PG_SQL_ASCII || pg_verify_mbstr(PG_UTF8, text, len, true))
+		return pg_server_to_any(text, len, PG_UTF8);
+	copy = pstrdup(text);
+	for (char *p = copy; *p != '\0'; p++)
+		if (IS_HIGHBIT_SET(*p))
+			*p = '?';
+	return copy;
+}
+
 void
 markup_text(StringInfo out, const char *text, int max_columns)
 {
-	char	   *utf8 = pg_server_to_any(text, strlen(text), PG_UTF8);
+	char	   *utf8 = to_utf8(text);
 	int			columns = 0;
 
 	for (const unsigned char *p = (const unsigned char *) utf8; *p != '\0';)
@@ -69,7 +88,7 @@ markup_text(StringInfo out, const char *text, int max_columns)
 int
 markup_columns(const char *text)
 {
-	char	   *utf8 = pg_server_to_any(text, strlen(text), PG_UTF8);
+	char	   *utf8 = to_utf8(text);
 	int			columns = 0;
 
 	for (const char *p = utf8; *p != '\0'; p += pg_utf_mblen((const unsigned char *) p))

@@ -10,7 +10,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use StreamTest;
 
-my $node = stream_node('main', conf => "pg_trickle.max_consecutive_errors = 2\n");
+my $node = stream_node('main', extra => [ '--encoding=UTF8', '--no-locale' ], conf => "pg_trickle.max_consecutive_errors = 2\n");
 $node->start;
 $node->safe_psql('postgres', q{
 	CREATE EXTENSION pg_trickle;
@@ -155,6 +155,16 @@ $node->safe_psql('postgres', qq{
 });
 my $page = $node->safe_psql('postgres', 'SELECT pgtrickle.status_page()', extra_params => [ '-U', 'on_call' ]);
 cmp_ok(length($page), '<', 100000, 'the page is small');
+
+$node->safe_psql('postgres', "CREATE DATABASE bytes ENCODING SQL_ASCII TEMPLATE template0");
+$node->safe_psql('bytes', q{
+	CREATE EXTENSION pg_trickle;
+	SET client_encoding = SQL_ASCII;
+	DO $$ BEGIN EXECUTE format('CREATE TABLE %I (id int PRIMARY KEY)', 'a' || convert_from('\xe9ff', 'SQL_ASCII')); END $$;
+	DO $$ BEGIN PERFORM pgtrickle.create_stream_table('st', format('SELECT id FROM %I', 'a' || convert_from('\xe9ff', 'SQL_ASCII'))); END $$;
+});
+like($node->safe_psql('bytes', "SELECT pgtrickle.status_page()"), qr/<bdi>public\.(&#34;)?a\?\?/,
+	'a name in no encoding is shown as far as it can be');
 
 my ($chromium) = grep { -x } map { "$_/chromium" } split(/:/, $ENV{PATH}), '/usr/bin';
 SKIP:
