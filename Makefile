@@ -5,7 +5,7 @@ EXTVERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" pg_trickle.co
 MODULE_big = pg_trickle
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
 SQL_PARTS = $(sort $(wildcard sql/[0-9]*.sql))
-SQL_PARTS_0_31_0 = sql/00_tables.sql sql/10_api.sql sql/20_monitor.sql
+SQL_PARTS_0_31_0 = $(filter-out sql/05_% sql/30_cluster.sql,$(SQL_PARTS))
 DATA_built = sql/pg_trickle--$(EXTVERSION).sql sql/pg_trickle--0.31.0.sql \
 	sql/pg_trickle--0.31.0--0.32.0.sql sql/pg_trickle--0.32.0--0.31.0.sql
 

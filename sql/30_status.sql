@@ -98,10 +98,10 @@ SELECT n.nspname AS pgt_schema,
 	d.source_type,
 	t.capture_mode,
 	d.columns_used,
-	d.source_stable_name,
 	t.tracked_since,
 	d.pgt_id,
 	c.oid::regclass AS pgt_relid
+	, d.source_stable_name -- since 0.32.0
   FROM pgtrickle.pgt_dependencies d
   JOIN pgtrickle.pgt_stream_tables s ON s.pgt_id = d.pgt_id
   JOIN pg_class c ON c.oid = s.pgt_relid
@@ -125,7 +125,7 @@ COMMENT ON COLUMN pgtrickle.pgt_cdc_status.transition_started_at IS 'when a chan
 COMMENT ON COLUMN pgtrickle.pgt_cdc_status.source_type IS 'what kind of relation the source is';
 COMMENT ON COLUMN pgtrickle.pgt_cdc_status.capture_mode IS 'statement: triggers with transition tables; row: triggers for each row; apply: by refreshes';
 COMMENT ON COLUMN pgtrickle.pgt_cdc_status.columns_used IS 'columns that the stream table uses';
-COMMENT ON COLUMN pgtrickle.pgt_cdc_status.source_stable_name IS 'what everything that belongs to the source is named by';
+COMMENT ON COLUMN pgtrickle.pgt_cdc_status.source_stable_name IS 'what everything that belongs to the source is named by'; -- since 0.32.0
 COMMENT ON COLUMN pgtrickle.pgt_cdc_status.tracked_since IS 'when the source was first captured';
 COMMENT ON COLUMN pgtrickle.pgt_cdc_status.pgt_id IS 'number of the stream table in the catalog of pg_trickle';
 COMMENT ON COLUMN pgtrickle.pgt_cdc_status.pgt_relid IS 'the stream table';

@@ -31,5 +31,19 @@ UPDATE pgtrickle.pgt_stream_tables st
 	 GROUP BY s.pgt_id) r
  WHERE st.pgt_id = r.pgt_id;
 
+-- What later refreshes find to be as it was recorded.
+UPDATE pgtrickle.pgt_change_tracking t
+   SET source_placement = p.placement
+  FROM pg_class c, pgtrickle.placement(c.oid) p
+ WHERE c.oid = t.source AND p.placement <> t.source_placement;
+UPDATE pgtrickle.pgt_dependencies d
+   SET source_placement = p.placement
+  FROM pg_class c, pgtrickle.placement(c.oid) p
+ WHERE c.oid = d.source AND p.placement <> d.source_placement;
+UPDATE pgtrickle.pgt_stream_tables s
+   SET st_placement = p.placement
+  FROM pg_class c, pgtrickle.placement(c.oid) p
+ WHERE c.oid = s.pgt_relid AND p.placement <> s.st_placement;
+
 DROP FUNCTION pgtrickle.pgt_rename_source(oid, text);
 DROP FUNCTION pgtrickle.pgt_lock_sources();

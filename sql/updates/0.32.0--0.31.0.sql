@@ -33,10 +33,23 @@ SELECT pgtrickle.pgt_rename_source(n.source, NULL)
 DROP FUNCTION pgtrickle.pgt_rename_source(oid, text);
 DROP FUNCTION pgtrickle.pgt_lock_sources();
 
+-- What shows a column that goes, and what uses that; made again below.
+DROP FUNCTION pgtrickle.health_check();
 DROP FUNCTION pgtrickle.pgt_status();
+DROP FUNCTION pgtrickle.get_staleness(text);
+DROP FUNCTION pgtrickle.explain_refresh_mode(text);
+DROP FUNCTION pgtrickle.change_buffer_sizes();
+DROP FUNCTION pgtrickle.list_sources(text);
+DROP FUNCTION pgtrickle.pgt_pending_by_source();
+DROP VIEW pgtrickle.quick_health;
+DROP VIEW pgtrickle.pgt_cdc_status;
 DROP VIEW pgtrickle.stream_tables_info;
 DROP FUNCTION pgtrickle.cdc_capture();
 DROP FUNCTION pgtrickle.stable_hash(text);
+DROP FUNCTION pgtrickle.shard_placements(regclass);
+DROP FUNCTION pgtrickle.worker_nodes();
+DROP FUNCTION pgtrickle.placement(regclass);
+DROP FUNCTION pgtrickle.is_citus_loaded();
 
 ALTER TABLE pgtrickle.pgt_change_tracking
 	DROP COLUMN source_stable_name,

@@ -54,7 +54,9 @@ pgt_guard(PG_FUNCTION_ARGS)
 	TriggerData *data = (TriggerData *) fcinfo->context;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		!TRIGGER_FIRED_BEFORE(data->tg_event))
+		!TRIGGER_FIRED_BEFORE(data->tg_event) ||
+		(TRIGGER_FIRED_FOR_ROW(data->tg_event) &&
+		 strcmp(data->tg_trigger->tgname, GUARD_ROW_TRIGGER_NAME) != 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("the guard of stream tables must be fired before a change")));

@@ -364,12 +364,14 @@ capture_lock_all(void)
 	foreach(lc, all)
 	{
 		ChangeTracking *tracking = lfirst(lc);
+		bool		applied = tracking->mode == CAPTURE_BY_APPLY;
 		ListCell   *lc2;
 
 		/* Only refreshes write a stream table. */
-		if (tracking->mode == CAPTURE_BY_APPLY)
+		LockRelationOid(tracking->source.oid,
+						applied ? AccessShareLock : AccessExclusiveLock);
+		if (applied)
 			continue;
-		LockRelationOid(tracking->source.oid, AccessExclusiveLock);
 		if (relation_exists(tracking->source.oid))
 			(void) source_partitions(tracking->source.oid, AccessExclusiveLock);
 		foreach(lc2, tracking->partitions)

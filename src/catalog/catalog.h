@@ -236,6 +236,7 @@ typedef struct Dependency
 	Bitmapset  *columns;		/* attribute numbers, plain members */
 	PlacementKind placement;	/* as it was when this was written */
 } Dependency;
+/* What its source is known by. */
 extern SourceIdentifier dependency_source(const Dependency *dep);
 /*
  * Are its changes captured?  What is recorded says that they were, but a source
