@@ -17,7 +17,10 @@ my $conf = "pg_trickle.enabled = off\n";
 my $old = $old_bindir ?
   PostgreSQL::Test::Cluster->new('old', install_path => $old_bindir =~ s{/bin$}{}r) : undef;
 $old = stream_node('old', conf => $conf, node => $old);
-my $new = stream_node('new', conf => $conf);
+# From 18 on checksums are the default, but the two clusters must agree.
+my $new = stream_node('new', conf => $conf,
+	$old_bindir && (run_command([ 'initdb', '--help' ]))[0] =~ /no-data-checksums/
+	? (extra => ['--no-data-checksums']) : ());
 $old->start;
 
 my @tables = (
@@ -58,11 +61,12 @@ $old->safe_psql('postgres', q{
 	INSERT INTO p VALUES (1, 1);
 });
 my $state = q{
-	SELECT pgt_schema, pgt_name, pgt_relid, definition, pg_get_viewdef(definition), schedule, refresh_mode, status, original_query FROM pgtrickle.pgt_stream_tables ORDER BY pgt_id;
+	SELECT pgt_schema, pgt_name, pgt_relid, definition, schedule, refresh_mode, status, original_query FROM pgtrickle.pgt_stream_tables ORDER BY pgt_id;
 	SELECT * FROM pgtrickle.pgt_dependencies ORDER BY 1, 2;
 	SELECT source_stable_name, source, capture_mode, partitions FROM pgtrickle.pgt_change_tracking ORDER BY 1;
 	SELECT count(*), max(refresh_id) FROM pgtrickle.pgt_refresh_history;
-	SELECT relname, relowner::regrole, relacl FROM pg_class WHERE relname ~ '^(st_|def_|aux_|changes_)' ORDER BY 1;
+	SELECT relname, relowner::regrole, (SELECT string_agg(a::text, ' ') FROM aclexplode(relacl) a WHERE grantee <> relowner)
+	  FROM pg_class WHERE relname ~ '^(st_|def_|aux_|changes_)' ORDER BY 1;
 	SELECT indexrelid::regclass::text FROM pg_index WHERE indrelid = 'st_agg'::regclass ORDER BY 1;
 	SELECT * FROM st_agg ORDER BY k};
 my $before = $old->safe_psql('postgres', $state);
