@@ -10,9 +10,17 @@ DATA_built = sql/pg_trickle--$(EXTVERSION).sql sql/pg_trickle--0.31.0.sql \
 	sql/pg_trickle--0.31.0--0.32.0.sql sql/pg_trickle--0.32.0--0.31.0.sql
 
 PG_CPPFLAGS = -I$(CURDIR)/src
-PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare \
+# Empty for a compiler newer than ours, which may warn of more.
+WERROR ?= -Werror
+PG_CFLAGS = -Wall -Wextra $(WERROR) -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-clobbered -MMD -MP
 EXTRA_CLEAN = $(DATA_built) $(OBJS:.o=.d) $(OBJS:.o=.bc)
+
+# For a server that has pg_trickle installed and preloaded, and whose scheduler
+# is off; "make check-regress" needs no such server.
+REGRESS = setup $(filter-out setup final,$(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))) final
+REGRESS_OPTS = --inputdir=test --outputdir=build/installcheck --encoding=UTF8
+REGRESS_PREP = build/installcheck
 
 PG_CONFIG ?= pg_config
 # Bitcode would only serve inlining by JIT, which refreshes turn off.
@@ -27,6 +35,9 @@ endif
 src/import/%.o: override CFLAGS += -w -fvisibility=hidden
 
 -include $(OBJS:.o=.d)
+
+build/installcheck:
+	mkdir -p $@
 
 # See sql/README.md.  An update replays the parts but the tables; lines that end
 # in "-- since 0.32.0" are no part of 0.31.0.
@@ -50,6 +61,12 @@ sql/pg_trickle--0.32.0--0.31.0.sql: $(SQL_PARTS_0_31_0) sql/updates/0.32.0--0.31
 	($(SQL_UPDATE_HEADER); cat sql/updates/0.32.0--0.31.0.sql; \
 	sed '/$(SQL_LATER)/d' $(filter-out sql/00_tables.sql,$(SQL_PARTS_0_31_0)) | $(SQL_REPLAY)) > $@
 
+# ---- the archive for PGXN, of what is committed -------------------------------
+
+dist:
+	git archive --format=zip --prefix=$(EXTENSION)-$(EXTVERSION)/ -o $(EXTENSION)-$(EXTVERSION).zip HEAD
+	git archive --format=tar.gz --prefix=$(EXTENSION)-$(EXTVERSION)/ -o $(EXTENSION)-$(EXTVERSION).tar.gz HEAD
+
 # ---- tests; see test/README.md ---------------------------------------------
 #
 # Each target builds what is new, stages it beside a copy of the server under
@@ -57,7 +74,7 @@ sql/pg_trickle--0.32.0--0.31.0.sql: $(SQL_PARTS_0_31_0) sql/updates/0.32.0--0.31
 
 SUITE = $(MAKE) -s with_llvm=no PG_CONFIG='$(PG_CONFIG)' all && PG_CONFIG='$(PG_CONFIG)' tools/suite.sh
 
-.PHONY: bench check check-regress check-iso check-tap check-citus check-random check-mutation check-one
+.PHONY: bench check check-regress check-iso check-tap check-citus check-random check-mutation check-one dist
 
 ifeq ($(MAKECMDGOALS),check)
 check:
