@@ -74,7 +74,7 @@ dist:
 
 SUITE = $(MAKE) -s with_llvm=no PG_CONFIG='$(PG_CONFIG)' all && PG_CONFIG='$(PG_CONFIG)' tools/suite.sh
 
-.PHONY: bench check check-regress check-iso check-tap check-citus check-random check-mutation check-one dist
+.PHONY: bench check check-regress check-iso check-tap check-citus check-random check-mutation check-one dist lint
 
 ifeq ($(MAKECMDGOALS),check)
 check:
@@ -100,6 +100,10 @@ check-random:
 
 check-mutation:
 	$(SUITE) mutation
+
+# What can be said of the files alone.
+lint:
+	tools/lint.sh
 
 # Ratios, measured side by side in one run; never a test.
 bench:

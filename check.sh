@@ -111,6 +111,8 @@ fi
 if want_chroot 15; then
 	PG_CONFIG=/usr/lib/postgresql/15/bin/pg_config
 	export PG_CONFIG
+	title "The files alone"
+	tools/suite.sh -l tree -r "$results" lint
 	title "PostgreSQL 15: SQL, by operator and by function, through both apply paths and with bulk plans"
 	tools/suite.sh -l pg15 -r "$results" regress
 	title "PostgreSQL 15: races"

@@ -10,6 +10,7 @@
 #     mutation               the mutation test of the oracle
 #     citus[=NAME,...]       test/citus, if that PostgreSQL has Citus
 #     leaf                   some of test/sql, on a build without src/cluster
+#     lint                   tools/lint.sh
 #
 # What enters: PG_CONFIG, whose server is used; SEED for the random oracle.  What leaves: a line for each test on standard output and in
 # RESULTS ("ok NAME" or "FAIL NAME", or "skip NAME: why" for what was not run),
@@ -347,11 +348,22 @@ run_mutation() {
 	fi
 }
 
+run_lint() {
+	local log=$build/lint.log
+	if tools/lint.sh > "$log" 2>&1; then
+		result ok lint
+	else
+		result FAIL lint
+		show lint "$log" 60
+	fi
+}
+
 part() {
 	local name=${1%%=*} arg=
 	case $1 in *=*) arg=${1#*=} ;; esac
 	case $name in
 		build) build_and_stage ;;
+		lint) run_lint ;;
 		regress) run_regress "$arg" ;;
 		iso) run_iso "$arg" ;;
 		tap) run_tap "$arg" ;;
