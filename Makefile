@@ -74,7 +74,7 @@ dist:
 
 SUITE = $(MAKE) -s with_llvm=no PG_CONFIG='$(PG_CONFIG)' all && PG_CONFIG='$(PG_CONFIG)' tools/suite.sh
 
-.PHONY: bench check check-regress check-iso check-tap check-citus check-random check-mutation check-one dist lint
+.PHONY: bench check check-regress check-iso check-tap check-citus check-random check-mutation check-one dist lint check-fuzz \
 
 ifeq ($(MAKECMDGOALS),check)
 check:
@@ -100,6 +100,14 @@ check-random:
 
 check-mutation:
 	$(SUITE) mutation
+
+# make check-fuzz [SECONDS=n] [SEED=number]: the parsers of texts, without a server
+check-fuzz:
+	mkdir -p build
+	gcc -O1 -g -fwrapv -fno-strict-aliasing -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+		-D_GNU_SOURCE -Isrc -I'$(shell $(PG_CONFIG) --includedir-server)' -o build/fuzz-parsers \
+		test/fuzz/parsers.c src/scheduler/schedule.c $(wildcard src/import/*.c)
+	build/fuzz-parsers $(or $(SECONDS),60) $(SEED)
 
 # What can be said of the files alone.
 lint:
