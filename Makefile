@@ -74,7 +74,7 @@ dist:
 
 SUITE = $(MAKE) -s with_llvm=no PG_CONFIG='$(PG_CONFIG)' all && PG_CONFIG='$(PG_CONFIG)' tools/suite.sh
 
-.PHONY: bench check check-regress check-iso check-tap check-citus check-random check-mutation check-one dist lint check-fuzz \
+.PHONY: bench check check-regress check-iso check-tap check-citus check-random check-mutation check-one dist lint check-fuzz \ check-asan check-valgrind
 
 ifeq ($(MAKECMDGOALS),check)
 check:
@@ -100,6 +100,15 @@ check-random:
 
 check-mutation:
 	$(SUITE) mutation
+
+VALGRIND_TESTS = op_join,op_agg,op_window,capture
+
+# make check-asan [T=name,...], check-valgrind [T=name,...]: of test/sql
+check-asan:
+	PG_CONFIG='$(PG_CONFIG)' tools/suite.sh asan$(if $(T),=$(T))
+
+check-valgrind:
+	$(SUITE) valgrind=$(or $(T),$(VALGRIND_TESTS))
 
 # make check-fuzz [SECONDS=n] [SEED=number]: the parsers of texts, without a server
 check-fuzz:

@@ -11,6 +11,8 @@
 #     citus[=NAME,...]       test/citus, if that PostgreSQL has Citus
 #     leaf                   some of test/sql, on a build without src/cluster
 #     lint                   tools/lint.sh
+#     asan[=NAME,...]        test/sql, built with gcc's sanitizers
+#     valgrind[=NAME,...]    test/sql, with the server under valgrind
 #
 # What enters: PG_CONFIG, whose server is used; SEED for the random oracle.  What leaves: a line for each test on standard output and in
 # RESULTS ("ok NAME" or "FAIL NAME", or "skip NAME: why" for what was not run),
@@ -69,6 +71,14 @@ pgxs_test=$(dirname "$("$PG_CONFIG" --pgxs)")/../test
 failed=0
 work=
 data=
+# What the parts that look into memory change.
+tree=$PWD
+build_flags=
+server_preload=
+server_program=$bindir/postgres
+reports=
+passes='c sql bulk'
+patience=900
 
 mkdir -p "$build"
 work=$(mktemp -d "${TMPDIR:-/tmp}/pgt.XXXXXX") || exit 2
@@ -117,8 +127,14 @@ build_and_stage() {
 	cp -rs "$pkglibdir/." "$stage$pkglibdir"
 	cp -rs "$sharedir/." "$stage$sharedir"
 	rm -f "$stage$pkglibdir"/pg_trickle* "$stage$sharedir"/extension/pg_trickle*
-	if make -s -j2 with_llvm=no all > "$log" 2>&1 &&
-		make -s with_llvm=no install DESTDIR="$stage" >> "$log" 2>&1; then
+	# Other flags need other objects, which must not stay in the tree.
+	if [ -n "$build_flags" ]; then
+		tree=$work/tree
+		mkdir "$tree"
+		tar -cf - --exclude=./.git --exclude=./build --exclude='*.o' --exclude='*.so' . | tar -C "$tree" -xf -
+	fi
+	if make -C "$tree" -s -j2 with_llvm=no COPT="$build_flags" ${build_flags:+WERROR=} all > "$log" 2>&1 &&
+		make -C "$tree" -s with_llvm=no COPT="$build_flags" ${build_flags:+WERROR=} install DESTDIR="$stage" >> "$log" 2>&1; then
 		result ok build
 		touch "$work/staged"
 	else
@@ -156,7 +172,8 @@ server_start() {
 	for setting; do
 		echo "$setting" >> "$data/postgresql.conf"
 	done
-	if ! "$bindir/pg_ctl" -D "$data" -l "$server_log" -w -t 60 start > "$build/pg_ctl.log" 2>&1; then
+	if ! LD_PRELOAD=$server_preload "$bindir/pg_ctl" -p "$server_program" -D "$data" -l "$server_log" \
+		-w -t 120 start > "$build/pg_ctl.log" 2>&1; then
 		show_tail "the server does not start" "$server_log" 30
 		return 1
 	fi
@@ -226,7 +243,7 @@ run_regress() {
 	list=$(names test/sql .sql "$1" | grep -v -x -e setup -e final)
 	build_and_stage
 	server_start regress "pg_trickle.enabled = off" || { result FAIL regress; return; }
-	for pass in c sql bulk; do
+	for pass in $passes; do
 		out=$build/regress-$pass
 		rm -rf "$out"
 		mkdir -p "$out"
@@ -234,7 +251,7 @@ run_regress() {
 			bulk) setting "pg_trickle.debug_apply = 'c'"; setting "pg_trickle.debug_plan = 'bulk'" ;;
 			*) setting "pg_trickle.debug_apply = '$pass'" ;;
 		esac
-		timeout 900 "$pgxs_test/regress/pg_regress" --inputdir=test --outputdir="$out" \
+		timeout $patience "$pgxs_test/regress/pg_regress" --inputdir=test --outputdir="$out" \
 			--bindir="$bindir" --host="$work" --port=54321 --user=postgres \
 			--encoding=UTF8 --dbname="regress_$pass" \
 			setup $list final > "$out/log" 2>&1
@@ -348,6 +365,57 @@ run_mutation() {
 	fi
 }
 
+# memory_report NAME: what the tool that watched has written
+memory_report() {
+	local found=$build/$1.reports
+	cat "$reports"/* > "$found" 2> /dev/null
+	if [ -s "$found" ]; then
+		result FAIL "$1/reports"
+		show "reports" "$found" 100
+	else
+		rm -f "$found"
+		result ok "$1/reports"
+	fi
+}
+
+# Memory of the server is its own business: what it still has when it ends is no
+# leak.  A report of undefined behaviour lets it go on, one of memory ends it.
+run_asan() {
+	reports=$work/reports
+	mkdir "$reports"
+	build_flags='-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined'
+	server_preload=$(gcc -print-file-name=libasan.so)
+	patience=5400
+	if ! timeout -s KILL 20 env ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$server_preload" \
+		"$("$PG_CONFIG" --bindir)/postgres" -V > "$build/asan.log" 2>&1; then
+		result FAIL asan
+		show "this server does not start with $server_preload" "$build/asan.log" 10
+		return
+	fi
+	ASAN_OPTIONS="detect_leaks=0:abort_on_error=1:strict_string_checks=1:log_path=$reports/asan" \
+		UBSAN_OPTIONS="print_stacktrace=1:log_path=$reports/ubsan" \
+		run_regress "$1"
+	memory_report asan
+}
+
+# One pass: it takes about thirty times as long as without.
+run_valgrind() {
+	reports=$work/reports
+	mkdir "$reports"
+	server_program=$work/postgres
+	cat > "$server_program" <<-END
+	#!/bin/sh
+	exec valgrind -q --trace-children=yes --leak-check=no --error-limit=no --num-callers=30 \
+		--suppressions="$PWD/tools/valgrind.supp" --gen-suppressions=all \
+		--log-file="$reports/%p" "$bindir/postgres" "\$@"
+	END
+	chmod 755 "$server_program"
+	passes=c
+	patience=5400
+	run_regress "$1"
+	memory_report valgrind
+}
+
 run_lint() {
 	local log=$build/lint.log
 	if tools/lint.sh > "$log" 2>&1; then
@@ -371,6 +439,8 @@ part() {
 		mutation) run_mutation ;;
 		citus) run_citus "$arg" ;;
 		leaf) run_leaf ;;
+		asan) run_asan "$arg" ;;
+		valgrind) run_valgrind "$arg" ;;
 		*) echo "suite.sh: unknown part $1" >&2; exit 2 ;;
 	esac
 }
