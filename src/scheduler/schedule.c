@@ -22,6 +22,7 @@
 #include "common/int.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
 #include "utils/timestamp.h"
 
 #include "scheduler/scheduler.h"
@@ -169,23 +170,84 @@ cron_text(const char *text)
 	return nfields == CRON_FIELDS ? text : psprintf("0 %s", text);
 }
 
+/*
+ * The library reads an expression; the next time is found here, since its own way
+ * passes some over ("0 0 * 2 *" after 29 January) and gives others that do not
+ * match ("* 12 1 * 3" at midnight).
+ *
+ *		next(t) = the least u > t whose second, minute, hour, day, month and day
+ *				  of the week are all among those of the expression
+ *
+ * Days of UTC have all 86,400 seconds.  A date falls on each day of the week, 29
+ * February included, within any 40 years; so what matches none of those days
+ * never comes.
+ */
+#define CRON_DAYS		(41 * 366)
+
+static bool
+has(const uint8 *bits, int n)
+{
+	return (bits[n / 8] >> (n % 8) & 1) != 0;
+}
+
+/* The first second of a day that matches, from the given one on, or SECS_PER_DAY. */
+static int
+cron_second(const cron_expr *cron, int from)
+{
+	for (int minute = from / SECS_PER_MINUTE; minute < HOURS_PER_DAY * MINS_PER_HOUR; minute++)
+	{
+		if (!has(cron->hours, minute / MINS_PER_HOUR) || !has(cron->minutes, minute % MINS_PER_HOUR))
+			continue;
+		for (int second = Max(from - minute * SECS_PER_MINUTE, 0); second < SECS_PER_MINUTE; second++)
+			if (has(cron->seconds, second))
+				return minute * SECS_PER_MINUTE + second;
+	}
+	return SECS_PER_DAY;
+}
+
+/* -1 if there is none */
+static pg_time_t
+cron_after(const cron_expr *cron, pg_time_t t)
+{
+	int			day = (t + 1) / SECS_PER_DAY - ((t + 1) % SECS_PER_DAY < 0);
+	int			from = t + 1 - (pg_time_t) day * SECS_PER_DAY;
+
+	for (int i = 0; i < CRON_DAYS; i++)
+	{
+		int			year;
+		int			month;
+		int			dom;
+		int			second = SECS_PER_DAY;
+
+		j2date(day + UNIX_EPOCH_JDATE, &year, &month, &dom);
+		if (has(cron->months, month - 1) && has(cron->days_of_month, dom) &&
+			has(cron->days_of_week, j2day(day + UNIX_EPOCH_JDATE)))
+			second = cron_second(cron, from);
+		if (second < SECS_PER_DAY)
+			return (pg_time_t) day * SECS_PER_DAY + second;
+		from = 0;
+		day++;
+	}
+	return -1;
+}
+
 /* The shortest time between two of the next times; false if there is none. */
 static bool
-cron_gap(cron_expr *cron, int64 *us)
+cron_gap(const cron_expr *cron, int64 *us)
 {
-	time_t		first = cron_next(cron, timestamptz_to_time_t(GetCurrentTimestamp()));
-	time_t		at = first;
+	pg_time_t	first = cron_after(cron, timestamptz_to_time_t(GetCurrentTimestamp()));
+	pg_time_t	at = first;
 
 	*us = USECS_PER_DAY * 365;
-	for (int i = 0; i < CRON_GAPS && at != (time_t) -1; i++)
+	for (int i = 0; i < CRON_GAPS && at != (pg_time_t) -1; i++)
 	{
-		time_t		next = cron_next(cron, at);
+		pg_time_t	next = cron_after(cron, at);
 
-		if (next != (time_t) -1)
+		if (next != (pg_time_t) -1)
 			*us = Min(*us, (next - at) * USECS_PER_SEC);
 		at = next;
 	}
-	return first != (time_t) -1;
+	return first != (pg_time_t) -1;
 }
 
 static bool
@@ -232,13 +294,12 @@ schedule_check(const char *text)
 TimestampTz
 schedule_next(const Schedule *schedule, TimestampTz shown)
 {
-	cron_expr	cron = schedule->cron;
-	time_t		next;
+	pg_time_t	next;
 
 	if (!schedule->is_cron)
 		return shown + schedule->us;
-	next = cron_next(&cron, timestamptz_to_time_t(shown));
-	return next == (time_t) -1 ? DT_NOEND : time_t_to_timestamptz(next);
+	next = cron_after(&schedule->cron, timestamptz_to_time_t(shown));
+	return next == (pg_time_t) -1 ? DT_NOEND : time_t_to_timestamptz(next);
 }
 
 /* SQL: parse_duration_seconds(text), whole seconds, the rest cut off. */

@@ -14,6 +14,10 @@ ORDER BY i;
 -- A time that has come is over; the next one is the one after it.
 SELECT pgtrickle.schedule_next('0 12 * * *', '2026-03-10 12:00+00') AS next,
 	pgtrickle.schedule_next('0 12 * * *', 'infinity') AS never;
+-- The end of January does not carry over, every field matches, and what is smaller begins anew.
+SELECT pgtrickle.schedule_next('0 0 * 2 *', '2026-01-29 00:00+00') AS february,
+	pgtrickle.schedule_next('* 12 1 * 3', '2028-02-01 04:00:08+00') AS noon,
+	pgtrickle.schedule_next('*/2 35 * * * *', '2026-03-10 02:07:13+00') AS second_0;
 -- Cron means UTC, whoever asks.
 SET timezone = 'America/New_York';
 SELECT pgtrickle.schedule_next('0 12 * * *', '2026-03-10 11:00+00') AT TIME ZONE 'UTC' AS next;
