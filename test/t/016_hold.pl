@@ -76,7 +76,7 @@ follows($_, 'catches up when the gate is opened') foreach qw(of_t over joined);
 # A load of two commits, which a refresh that was under way when the gate was
 # committed must not see in part.
 my $partly = 0;
-foreach my $i (1 .. 20)
+foreach my $i (1 .. 8)
 {
 	$node->safe_psql('postgres', "UPDATE t SET k = (k + 1) % 5 WHERE id <= 50");
 	$node->safe_psql('postgres', "SELECT pgtrickle.gate_source('t')");
