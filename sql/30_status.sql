@@ -43,7 +43,8 @@ AS 'MODULE_PATHNAME', 'pgt_progress';
 COMMENT ON FUNCTION pgtrickle.pgt_progress() IS
 	'the refreshes that run now, of all databases';
 
-CREATE VIEW pgtrickle.refresh_progress AS
+CREATE VIEW pgtrickle.refresh_progress
+WITH (security_barrier) AS
 SELECT p.pid,
 	p.datid,
 	d.datname,
@@ -310,7 +311,8 @@ END;
 COMMENT ON FUNCTION pgtrickle.health_check() IS
 	'what may need attention, one row for each check; severity is OK, WARN or ERROR';
 
-CREATE VIEW pgtrickle.quick_health AS
+CREATE VIEW pgtrickle.quick_health
+WITH (security_barrier) AS
 SELECT q.total_stream_tables,
 	q.error_tables,
 	q.stale_tables,
