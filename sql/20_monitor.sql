@@ -111,7 +111,7 @@ SELECT s.pgt_id,
 		WHEN l.staleness <= coalesce(l.target_staleness, '0') + greatest(coalesce(l.target_staleness, '0'), '5 s'::interval) THEN 'late'
 		ELSE 'stale'
 	END AS freshness,
-	coalesce('none: ' || pgtrickle.hold_reason(s.pgt_relid), pgtrickle.pgt_next_refresh(s.pgt_relid)) AS next_refresh,
+	pgtrickle.pgt_next_refresh(s.pgt_relid) AS next_refresh,
 	CASE
 		WHEN s.status <> 'ACTIVE' OR l.staleness <= '0' OR NOT pgtrickle.pgt_scheduler_running() THEN NULL
 		ELSE greatest(pgtrickle.schedule_next(l.effective_schedule, coalesce(s.data_timestamp, s.created_at)), clock_timestamp())

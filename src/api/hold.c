@@ -33,13 +33,6 @@ PG_FUNCTION_INFO_V1(pgt_resume_all);
 PG_FUNCTION_INFO_V1(pgt_reset_fuse);
 PG_FUNCTION_INFO_V1(pgt_hold_reason);
 
-static void
-begin_command(const char *function)
-{
-	PreventCommandIfReadOnly(function);
-	PreventCommandDuringRecovery(function);
-}
-
 /* ---- gates ---- */
 
 /* The table that is meant; the caller must own it. */
@@ -82,7 +75,7 @@ pgt_gate_source(PG_FUNCTION_ARGS)
 	char	   *name = argument_text(fcinfo, 0, "source", false);
 	Oid			relid;
 
-	begin_command("gate_source()");
+	begin_change("gate_source()");
 	relid = open_source(name);
 	if (dependency_consumers(relid) == NIL)
 		ereport(NOTICE,
@@ -99,7 +92,7 @@ pgt_ungate_source(PG_FUNCTION_ARGS)
 {
 	char	   *name = argument_text(fcinfo, 0, "source", false);
 
-	begin_command("ungate_source()");
+	begin_change("ungate_source()");
 	if (!gate_delete(open_source(name)))
 		ereport(NOTICE,
 				(errmsg("source \"%s\" is not gated", name)));
@@ -126,7 +119,7 @@ require_administrator(const char *what)
 Datum
 pgt_pause_all(PG_FUNCTION_ARGS)
 {
-	begin_command("pause_all()");
+	begin_change("pause_all()");
 	require_administrator("pause");
 	if (!gate_insert(InvalidOid))
 		ereport(NOTICE,
@@ -138,7 +131,7 @@ pgt_pause_all(PG_FUNCTION_ARGS)
 Datum
 pgt_resume_all(PG_FUNCTION_ARGS)
 {
-	begin_command("resume_all()");
+	begin_change("resume_all()");
 	require_administrator("resume");
 	if (!gate_delete(InvalidOid))
 		ereport(NOTICE,
@@ -162,7 +155,7 @@ pgt_reset_fuse(PG_FUNCTION_ARGS)
 	const char *full_reason = NULL;
 	StreamTable *st;
 
-	begin_command("reset_fuse()");
+	begin_change("reset_fuse()");
 	if (pg_strcasecmp(action, "reinitialize") == 0)
 		full_reason = "its fuse was reset so";
 	else if (pg_strcasecmp(action, "apply") != 0)
@@ -181,35 +174,6 @@ pgt_reset_fuse(PG_FUNCTION_ARGS)
 }
 
 /* ---- why ---- */
-
-/* What gates a stream table of the group, as a phrase; NULL if nothing does. */
-static char *
-gate_reason(const StreamTable *st)
-{
-	List	   *gates = gate_read_all(NULL);
-	ListCell   *lc;
-
-	if (gates == NIL)
-		return NULL;
-	foreach(lc, dag_group(st->relid))
-	{
-		Oid			relid = lfirst_oid(lc);
-		StreamTable *member = relid == st->relid ? NULL : stream_table_read(relid, NULL);
-		Oid			source;
-
-		if (relid != st->relid && member == NULL)
-			continue;
-		if (!gate_holds(gates, member ? member->pgt_id : st->pgt_id, &source))
-			continue;
-		if (!OidIsValid(source))
-			return pstrdup("all stream tables are paused");
-		if (member == NULL)
-			return psprintf("source \"%s\" is gated", get_rel_name(source));
-		return psprintf("source \"%s\" of \"%s\", which is refreshed together with it, is gated",
-						get_rel_name(source), member->name);
-	}
-	return NULL;
-}
 
 /* SQL: hold_reason(relation regclass), for whom the views show it to */
 Datum
@@ -233,7 +197,7 @@ pgt_hold_reason(PG_FUNCTION_ARGS)
 						  "it is suspended, after %d failed refreshes in a row" :
 						  "it is suspended", st->consecutive_errors);
 	else
-		reason = gate_reason(st);
+		reason = dag_gate_reason(st);
 	if (reason == NULL && !pgt_enabled)
 		reason = pstrdup("pg_trickle.enabled is off");
 	if (reason == NULL)

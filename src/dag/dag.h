@@ -14,6 +14,8 @@
 #include "pgt.h"
 #include "nodes/pg_list.h"
 
+struct StreamTable;
+
 /*
  * The consistency group of a stream table: all that must be at one snapshot
  * with it, itself included, each after those that it reads.
@@ -32,6 +34,12 @@ extern void dag_refuse_cycle(Oid relid, const List *sources);
 
 /* Of these sources, the ones that are stream tables. */
 extern List *dag_stream_tables(const List *sources);
+
+/*
+ * What gates a stream table or one of its group, as a phrase in the current
+ * context; NULL if nothing does.
+ */
+extern char *dag_gate_reason(const struct StreamTable *st);
 
 extern void dag_init(void);
 

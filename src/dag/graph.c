@@ -462,3 +462,31 @@ dag_refuse_cycle(Oid relid, const List *sources)
 				 errhint("Leave out of the query what is computed from the stream table.")));
 	}
 }
+
+char *
+dag_gate_reason(const StreamTable *st)
+{
+	List	   *gates = gate_read_all(NULL);
+	ListCell   *lc;
+
+	if (gates == NIL)
+		return NULL;
+	foreach(lc, dag_group(st->relid))
+	{
+		Oid			relid = lfirst_oid(lc);
+		StreamTable *member = relid == st->relid ? NULL : stream_table_read(relid, NULL);
+		Oid			source;
+
+		if (relid != st->relid && member == NULL)
+			continue;
+		if (!gate_holds(gates, member ? member->pgt_id : st->pgt_id, &source))
+			continue;
+		if (!OidIsValid(source))
+			return pstrdup("all stream tables are paused");
+		if (member == NULL)
+			return psprintf("source \"%s\" is gated", get_rel_name(source));
+		return psprintf("source \"%s\" of \"%s\", which is refreshed together with it, is gated",
+						get_rel_name(source), member->name);
+	}
+	return NULL;
+}

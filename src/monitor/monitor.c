@@ -28,6 +28,7 @@
 #include "utils/varlena.h"
 
 #include "catalog/catalog.h"
+#include "dag/dag.h"
 #include "monitor/counters.h"
 #include "monitor/monitor.h"
 #include "monitor/notify.h"
@@ -151,14 +152,21 @@ next_kind(const StreamTable *st)
 static const char *
 next_refresh(const StreamTable *st)
 {
+	const char *gate;
+
 	if (!OidIsValid(st->defview))
 		return "none: its query was dropped; give it one with create_or_replace_stream_table()";
+	if (st->fuse_blown_at != 0)
+		return "none: its fuse has blown; call reset_fuse()";
 	if (st->status == STREAM_TABLE_SUSPENDED)
 		return "none: suspended; call resume_stream_table()";
 	if (!counters_available())
 		return "when refresh_stream_table() is called: pg_trickle is not in shared_preload_libraries";
 	if (!pgt_enabled)
 		return "when refresh_stream_table() is called: pg_trickle.enabled is off";
+	gate = dag_gate_reason(st);
+	if (gate != NULL)
+		return psprintf("none: %s", gate);
 	if (st->status == STREAM_TABLE_ERROR)
 		return psprintf("again after the error, %s", next_kind(st));
 	if (!might_change(st))
