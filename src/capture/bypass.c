@@ -19,7 +19,9 @@
  * as well.
  *
  * In other statements, which are nearly all, a row costs no more than the call of
- * a function that knows its answer.
+ * a function that knows its answer.  A session remembers the last answers until
+ * any table is altered: whoever makes a table a child of another one, even of one
+ * without columns, has the caches of that one forgotten everywhere.
  *
  *-------------------------------------------------------------------------
  */
@@ -33,6 +35,7 @@
 #include "parser/parse_func.h"
 #include "replication/logicalworker.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 
 #include "capture/triggers.h"
 
@@ -45,10 +48,58 @@ typedef struct Bypassed
 	bool		answer;
 } Bypassed;
 
+/* Who is no child, as far as is known. */
+#define REMEMBERED	16
+static Oid	no_child[REMEMBERED];
+static bool watching = false;
+
+static void
+forget(Datum arg, Oid relid)
+{
+	memset(no_child, 0, sizeof(no_child));
+}
+
+/* What was seen of a transaction that did not happen. */
+static void
+forget_at_abort(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_ABORT)
+		forget((Datum) 0, InvalidOid);
+}
+
+static void
+forget_at_subabort(SubXactEvent event, SubTransactionId subid,
+				   SubTransactionId parent, void *arg)
+{
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		forget((Datum) 0, InvalidOid);
+}
+
+/* Once it is true there is more to do than to ask again. */
+static bool
+is_child(Oid source)
+{
+	Oid		   *remembered = &no_child[source % REMEMBERED];
+
+	if (*remembered == source)
+		return false;
+	if (!watching)
+	{
+		CacheRegisterRelcacheCallback(forget, (Datum) 0);
+		RegisterXactCallback(forget_at_abort, NULL);
+		RegisterSubXactCallback(forget_at_subabort, NULL);
+		watching = true;
+	}
+	if (has_superclass(source))
+		return true;
+	*remembered = source;
+	return false;
+}
+
 static bool
 is_bypassed(Oid source)
 {
-	return IsLogicalWorker() || has_superclass(source);
+	return IsLogicalWorker() || is_child(source);
 }
 
 Datum

@@ -134,6 +134,25 @@ ALTER TABLE whole DETACH PARTITION ward;
 COMMIT;
 SELECT * FROM fresh('of_ward');
 SELECT * FROM fresh('of_ward_group');
+-- what a session has found out lasts no longer than it is true
+INSERT INTO ward VALUES (30, 1, 1);
+BEGIN;
+ALTER TABLE ward INHERIT bare;
+DELETE FROM bare WHERE tableoid = 'ward'::regclass AND ctid IN (SELECT ctid FROM ward WHERE id = 30);
+ALTER TABLE ward NO INHERIT bare;
+COMMIT;
+SELECT * FROM fresh('of_ward');
+ALTER TABLE ward INHERIT bare;
+BEGIN;
+SAVEPOINT a;
+ALTER TABLE ward NO INHERIT bare;
+INSERT INTO ward VALUES (31, 1, 1);
+ROLLBACK TO a;
+DELETE FROM bare WHERE tableoid = 'ward'::regclass AND ctid IN (SELECT ctid FROM ward WHERE id = 6);
+COMMIT;
+ALTER TABLE ward NO INHERIT bare;
+SELECT * FROM fresh('of_ward');
+SELECT * FROM fresh('of_ward_group');
 -- a statement leaves one marker, however many rows it changes
 ALTER TABLE whole ATTACH PARTITION ward DEFAULT;
 SELECT waiting('ward') AS before \gset
