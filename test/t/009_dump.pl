@@ -206,7 +206,8 @@ $node->command_ok([ 'pg_dump', '-Fc', '-f', "$dir/ordinary", $node->connstr('pos
 $node->safe_psql('ordinary', q{
 	CREATE EXTENSION pg_trickle;
 	GRANT CREATE, USAGE ON SCHEMA pgtrickle_defs, pgtrickle_changes TO owner;
-	GRANT INSERT ON pgtrickle.pgt_stream_tables, pgtrickle.pgt_dependencies, pgtrickle.pgt_change_tracking TO owner;
+	GRANT INSERT ON pgtrickle.pgt_stream_tables, pgtrickle.pgt_dependencies, pgtrickle.pgt_change_tracking,
+		pgtrickle.pgt_gates, pgtrickle.pgt_subscriptions TO owner;
 	GRANT UPDATE ON SEQUENCE pgtrickle.pgt_stream_tables_pgt_id_seq TO owner;
 	GRANT CREATE ON SCHEMA public TO owner});
 my (undef, $complaints) = run_command([ 'pg_restore', '--no-owner', '-j4', '-d', $node->connstr('ordinary') . ' user=owner', "$dir/ordinary" ]);
