@@ -47,4 +47,12 @@ like($out, qr/^verdict\|.*DIFFERENTIAL/m, 'the tutorial: the verdict');
 like($out, qr/^FULL\|/m, 'the tutorial: the query that is recomputed');
 is($node->safe_psql('index', 'SELECT count(*) FROM pgtrickle.pgt_status()'), 0, 'the tutorial leaves nothing');
 
+$node->safe_psql('postgres', 'CREATE DATABASE oncall');
+$node->safe_psql('oncall', q{
+	CREATE EXTENSION pg_trickle;
+	CREATE TABLE t (id int PRIMARY KEY, v int);
+	SELECT pgtrickle.create_stream_table('revenue', 'SELECT v, count(*) AS n FROM t GROUP BY v');
+});
+like(replay('doc/operations.md', 'oncall'), qr/^scheduler_running\|OK\|/m, 'operations: the health check');
+
 done_testing();
