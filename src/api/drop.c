@@ -16,6 +16,7 @@
 #include "catalog/pg_class.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -98,14 +99,20 @@ refuse_consumers(const StreamTable *st, const char *names)
 			 errhint("Use cascade => true to drop them too.")));
 }
 
+/*
+ * Whoever creates a consumer has a lock on what it reads, so none is added after
+ * the table is locked: DROP TABLE would take the query of one that is not known.
+ */
 static void
 drop_with_consumers(const StreamTable *st, bool cascade)
 {
-	char	   *names = consumer_names(st->relid);
+	char	   *names;
 	List	   *dependencies;
 	ListCell   *lc;
 
 	check_stack_depth();
+	LockRelationOid(st->relid, AccessExclusiveLock);
+	names = consumer_names(st->relid);
 	if (names != NULL && !cascade)
 		refuse_consumers(st, names);
 	foreach(lc, names ? dependency_consumers(st->relid) : NIL)
