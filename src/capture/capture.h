@@ -132,5 +132,7 @@ typedef enum SourceObject
 								 * stable name; others share cdc_capture() */
 } SourceObject;
 extern const char *source_object_name(SourceObject kind, const SourceIdentifier *source);
+/* Is it the name of such an object, of any source? */
+extern bool source_object_is(SourceObject kind, const char *name);
 
 #endif							/* PGT_CAPTURE_H */

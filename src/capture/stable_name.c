@@ -70,3 +70,9 @@ source_object_name(SourceObject kind, const SourceIdentifier *source)
 {
 	return psprintf("%s%s", object_prefixes[kind], source_key(source));
 }
+
+bool
+source_object_is(SourceObject kind, const char *name)
+{
+	return strncmp(name, object_prefixes[kind], strlen(object_prefixes[kind])) == 0;
+}

@@ -199,7 +199,7 @@ function_is_ours(Oid function)
 		return false;
 	return (strcmp(schema, PGT_SCHEMA) == 0 && strcmp(name, "cdc_capture") == 0) ||
 		(strcmp(schema, PGT_CHANGES_SCHEMA) == 0 &&
-		 strncmp(name, "pg_trickle_cdc_fn_", strlen("pg_trickle_cdc_fn_")) == 0);
+		 source_object_is(SOURCE_OBJECT_FUNCTION, name));
 }
 
 List *
