@@ -122,6 +122,11 @@ typedef struct AlterRequest
 /* st: read under its refresh lock. */
 extern void stream_table_alter(StreamTable *st, const AlterRequest *request);
 
+/* ---- version.c ---- */
+
+/* SQL: of the extension's objects in this database. */
+extern PGDLLEXPORT Datum pgt_version(PG_FUNCTION_ARGS);
+
 /* ---- drop.c ---- */
 
 /* Names of the stream tables that read this one, quoted; NULL if none does. */

@@ -47,6 +47,18 @@ typedef struct LearnedCosts
 	float4	   *numbers;
 } LearnedCosts;
 
+/* What the row counts of refreshes that did something, and of failed ones. */
+typedef struct RecordedCounters
+{
+	int64		refreshes;
+	int64		failed;
+	int64		full;
+	int64		rows_inserted;
+	int64		rows_updated;
+	int64		rows_deleted;
+	double		duration_ms;
+} RecordedCounters;
+
 /* One row of pgt_stream_tables; strings palloc'd in the caller's context. */
 typedef struct StreamTable
 {
@@ -72,6 +84,8 @@ typedef struct StreamTable
 	int64		fuse_ceiling;	/* -1: no fuse */
 	TimestampTz fuse_blown_at;	/* 0: it has not */
 	PlacementKind placement;	/* as it was at the last refresh */
+	TimestampTz last_refresh_at;	/* 0: never */
+	RecordedCounters recorded;
 	ItemPointerData tid;		/* of the row that was read */
 } StreamTable;
 
@@ -246,6 +260,13 @@ extern SourceIdentifier dependency_source(const Dependency *dep);
 extern bool dependency_is_captured(const Dependency *dep);
 extern void dependency_insert(int64 pgt_id, const Dependency *dep);
 extern List *dependency_read(int64 pgt_id); /* of Dependency * */
+/* Those of all stream tables, without the columns. */
+typedef struct OwnedDependency
+{
+	int64		pgt_id;
+	Dependency	dep;
+} OwnedDependency;
+extern List *dependency_read_all(void); /* of OwnedDependency * */
 extern void dependency_delete(int64 pgt_id);
 /* Write the stable name of a source, or that it has none, to all its rows. */
 extern void dependency_rename(const SourceIdentifier *source);

@@ -198,14 +198,16 @@ dependency_is_captured(const Dependency *dep)
 	return dep->captured && !placement_of(dep->source).managed;
 }
 
-static Dependency *
-dependency_from_tuple(HeapTuple tuple, Relation rel)
+/* All but the columns, which are not cheap; returns those as they are stored. */
+static Datum
+dependency_fill(Dependency *dep, HeapTuple tuple, Relation rel, int64 *pgt_id)
 {
-	Dependency *dep = palloc0(sizeof(Dependency));
 	Datum		values[NCOLS];
 	bool		isnull[NCOLS];
 
 	catalog_deform(&columns, rel, tuple, values, isnull);
+	if (pgt_id)
+		*pgt_id = DatumGetInt64(values[COL_PGT_ID - 1]);
 	dep->source = DatumGetObjectId(values[COL_SOURCE - 1]);
 	dep->relkind = source_type_relkind(TextDatumGetCString(values[COL_SOURCE_TYPE - 1]));
 	dep->captured = DatumGetBool(values[COL_CAPTURED - 1]);
@@ -214,7 +216,16 @@ dependency_from_tuple(HeapTuple tuple, Relation rel)
 				sizeof(dep->stable_name));
 	dep->placement = isnull[COL_PLACEMENT - 1] ? PLACEMENT_LOCAL :
 		placement_from_name(TextDatumGetCString(values[COL_PLACEMENT - 1]));
-	dep->columns = names_to_columns(dep->source, values[COL_COLUMNS_USED - 1]);
+	return values[COL_COLUMNS_USED - 1];
+}
+
+static Dependency *
+dependency_from_tuple(HeapTuple tuple, Relation rel)
+{
+	Dependency *dep = palloc0(sizeof(Dependency));
+	Datum		used = dependency_fill(dep, tuple, rel, NULL);
+
+	dep->columns = names_to_columns(dep->source, used);
 	return dep;
 }
 
@@ -271,6 +282,27 @@ dependency_read(int64 pgt_id)
 							  NULL, 1, &key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 		result = lappend(result, dependency_from_tuple(tuple, rel));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
+List *
+dependency_read_all(void)
+{
+	Relation	rel = table_open(pgt_catalog_relid(DEPENDENCIES), AccessShareLock);
+	List	   *result = NIL;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		OwnedDependency *owned = palloc0(sizeof(OwnedDependency));
+
+		(void) dependency_fill(&owned->dep, tuple, rel, &owned->pgt_id);
+		result = lappend(result, owned);
+	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return result;

@@ -351,6 +351,16 @@ stream_table_from_tuple(HeapTuple tuple, Relation rel)
 	if (!row.isnull[COL_EVALUATED_AT - 1])
 		st->evaluated_at = DatumGetTimestampTz(row.values[COL_EVALUATED_AT - 1]);
 
+	if (!row.isnull[COL_LAST_REFRESH_AT - 1])
+		st->last_refresh_at = DatumGetTimestampTz(row.values[COL_LAST_REFRESH_AT - 1]);
+	st->recorded.refreshes = DatumGetInt64(row.values[COL_TOTAL_REFRESHES - 1]);
+	st->recorded.failed = DatumGetInt64(row.values[COL_FAILED_REFRESHES - 1]);
+	st->recorded.full = DatumGetInt64(row.values[COL_FULL_REFRESHES - 1]);
+	st->recorded.rows_inserted = DatumGetInt64(row.values[COL_ROWS_INSERTED - 1]);
+	st->recorded.rows_updated = DatumGetInt64(row.values[COL_ROWS_UPDATED - 1]);
+	st->recorded.rows_deleted = DatumGetInt64(row.values[COL_ROWS_DELETED - 1]);
+	st->recorded.duration_ms = DatumGetFloat8(row.values[COL_DURATION_MS - 1]);
+
 	if (!row.isnull[COL_DEFINITION - 1])
 		find_definition(st, DatumGetObjectId(row.values[COL_DEFINITION - 1]));
 	st->placement = row.isnull[COL_PLACEMENT - 1] ? PLACEMENT_LOCAL :
