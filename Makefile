@@ -14,6 +14,18 @@ PG_CPPFLAGS = -I$(CURDIR)/src
 WERROR ?= -Werror
 PG_CFLAGS = -Wall -Wextra $(WERROR) -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers -Wno-clobbered -MMD -MP
+
+# The HTTP endpoint needs libmicrohttpd; "make WITH_HTTP=no" leaves it out.
+ifneq ($(WITH_HTTP),no)
+WITH_HTTP := $(shell pkg-config --exists 'libmicrohttpd >= 0.9.71' 2>/dev/null && echo yes)
+endif
+ifeq ($(WITH_HTTP),yes)
+PG_CPPFLAGS += -DPGT_WITH_HTTP $(shell pkg-config --cflags libmicrohttpd)
+SHLIB_LINK += $(shell pkg-config --libs libmicrohttpd)
+else ifeq ($(filter clean,$(MAKECMDGOALS)),)
+$(info pg_trickle: building without the HTTP endpoint, for want of libmicrohttpd 0.9.71 and pkg-config)
+endif
+
 EXTRA_CLEAN = $(DATA_built) $(OBJS:.o=.d) $(OBJS:.o=.bc)
 
 # For a server that has pg_trickle installed and preloaded, and whose scheduler

@@ -58,7 +58,7 @@ else
 	sudo=none
 fi
 
-packages="postgresql-15 postgresql-server-dev-15 gcc make libc6-dev perl libipc-run-perl pgbouncer python3 python3-psycopg2"
+packages="postgresql-15 postgresql-server-dev-15 gcc make libc6-dev perl libipc-run-perl pgbouncer python3 python3-psycopg2 pkgconf libmicrohttpd-dev"
 case " $majors " in
 	*' 17 '* | *' 18 '*) packages="$packages debootstrap" ;;
 esac

@@ -25,6 +25,7 @@ char	   *pgt_default_schedule = NULL;
 int			pgt_max_consecutive_errors = 3;
 int			pgt_history_retention = MINUTES_PER_WEEK;
 int			pgt_max_refresh_workers = 4;
+int			pgt_metrics_port = 0;
 int			pgt_debug_apply = APPLY_PATH_AUTO;
 int			pgt_debug_plan = DEBUG_PLAN_AUTO;
 char	   *pgt_debug_stable_name = NULL;
@@ -119,6 +120,16 @@ static const Setting settings[] = {
 		.boot = 4,
 		.min = 0,
 		.max = 1024,
+	},
+	{
+		.name = "pg_trickle.metrics_port",
+		.short_desc = "Port on which metrics are served over HTTP.",
+		.long_desc = "Only the loopback interface is listened on. Zero serves nothing.",
+		.context = PGC_SIGHUP,
+		.intvar = &pgt_metrics_port,
+		.boot = 0,
+		.min = 0,
+		.max = 65535,
 	},
 	{
 		.name = "pg_trickle.debug_apply",

@@ -59,6 +59,7 @@ extern char *pgt_default_schedule;
 extern int	pgt_max_consecutive_errors;
 extern int	pgt_history_retention;	/* minutes */
 extern int	pgt_max_refresh_workers;
+extern int	pgt_metrics_port;	/* 0: none */
 extern int	pgt_debug_apply;	/* DebugApplyPath */
 extern int	pgt_debug_plan;		/* DebugPlan */
 extern char *pgt_debug_stable_name;

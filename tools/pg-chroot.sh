@@ -24,7 +24,30 @@ fi
 base=${PGT_CHROOTS:-/var/cache/pg_trickle}
 root=$base/pg$major
 
+packages="postgresql-$major postgresql-server-dev-$major \
+	gcc make libc6-dev libipc-run-perl pgbouncer python3 python3-psycopg2 pkgconf libmicrohttpd-dev"
+in_chroot() {
+	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
+		${http_proxy:+"http_proxy=$http_proxy"} chroot "$@"
+}
+install_packages() { # install_packages ROOT
+	# shellcheck disable=SC2086
+	in_chroot "$1" apt-get -q update &&
+		in_chroot "$1" apt-get -q -y -o Dpkg::Options::=--force-confold \
+			-o Dpkg::Options::=--force-unsafe-io install $packages &&
+		in_chroot "$1" apt-get clean
+}
+
 if [ -e "$root/.complete" ]; then
+	# one of an older tree may lack some
+	# shellcheck disable=SC2086
+	if ! in_chroot "$root" dpkg-query -W $packages > /dev/null 2>&1; then
+		echo "pg-chroot.sh: more packages into $root" >&2
+		install_packages "$root" > "$base/pg$major.log" 2>&1 || {
+			tail -n 15 "$base/pg$major.log" >&2
+			exit 1
+		}
+	fi
 	echo "$root"
 	exit 0
 fi
@@ -72,17 +95,10 @@ echo "pg-chroot.sh: PostgreSQL $major from Debian $suite into $root" >&2
 	mkdir -p "$root.new/etc/postgresql-common"
 	echo 'create_main_cluster = false' > "$root.new/etc/postgresql-common/createcluster.conf"
 
-	env="env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive"
-	[ -z "${http_proxy:-}" ] || env="$env http_proxy=$http_proxy"
-	$env chroot "$root.new" apt-get -q update
-	$env chroot "$root.new" apt-get -q -y -o Dpkg::Options::=--force-confold \
-		-o Dpkg::Options::=--force-unsafe-io install \
-		"postgresql-$major" "postgresql-server-dev-$major" \
-		gcc make libc6-dev libipc-run-perl pgbouncer python3 python3-psycopg2
-	$env chroot "$root.new" apt-get clean
-	touch "$root.new/.complete"
-	rm -rf "$root"
-	mv "$root.new" "$root"
+	install_packages "$root.new" &&
+		touch "$root.new/.complete" &&
+		rm -rf "$root" &&
+		mv "$root.new" "$root"
 } > "$log" 2>&1 || {
 	echo "pg-chroot.sh: cannot make the chroot; the end of $log:" >&2
 	tail -n 15 "$log" >&2

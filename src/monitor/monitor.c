@@ -30,6 +30,7 @@
 #include "catalog/catalog.h"
 #include "dag/dag.h"
 #include "monitor/counters.h"
+#include "monitor/endpoint.h"
 #include "monitor/monitor.h"
 #include "monitor/notify.h"
 #include "monitor/progress.h"
@@ -354,4 +355,5 @@ monitor_init(void)
 	counters_init();
 	progress_init();
 	notify_init();
+	endpoint_init();
 }

@@ -36,6 +36,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "monitor/endpoint.h"
 #include "scheduler/pool.h"
 #include "scheduler/scheduler.h"
 #include "scheduler/worker.h"
@@ -452,6 +453,7 @@ pgt_launcher_main(Datum arg)
 		scan_databases();
 		pool_reap();
 		next = start_workers(reap_slots());
+		next = Min(next, endpoint_supervise(now));
 
 		timeout = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), next) + 1;
 		WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,

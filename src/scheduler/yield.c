@@ -23,6 +23,7 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 
+#include "monitor/endpoint.h"
 #include "scheduler/pool.h"
 #include "scheduler/shmem.h"
 
@@ -99,7 +100,10 @@ scheduler_process_utility(PlannedStmt *pstmt, const char *queryString,
 
 		if (OidIsValid(dboid) && dboid != MyDatabaseId &&
 			pgt_database_ownercheck(dboid, GetUserId()))
+		{
 			worker_dismiss(dboid);
+			endpoint_leave_database(dboid);
+		}
 	}
 
 	if (prev_process_utility)
