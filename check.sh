@@ -6,7 +6,8 @@
 # Needs Debian 12, as root or with sudo: installs the Debian packages that are
 # missing, and nothing else into the system.  PostgreSQL 17 and 18 live in
 # chroots under $PGT_CHROOTS (default /var/cache/pg_trickle), made by
-# tools/pg-chroot.sh on the first run.
+# tools/pg-chroot.sh on the first run; Prometheus, for the tests of monitoring/, is
+# unpacked there by tools/prometheus.sh.
 #
 #   PGT_RANDOM_SECONDS    for the random oracle on 15 (default 180)
 #   PGT_SKIP_MUTATION=1   leave the mutation test out
@@ -81,6 +82,12 @@ if [ -n "$missing" ]; then
 	fi
 fi
 
+# ---- programs that monitoring/ is tested with; without them that test is skipped
+$([ "$sudo" = none ] || echo "$sudo") env PGT_CHROOTS="${PGT_CHROOTS:-}" tools/prometheus.sh > "$results.prometheus" 2>&1 ||
+	cat "$results.prometheus" >&2
+PGT_PROMETHEUS=$(tail -n 1 "$results.prometheus")
+export PGT_PROMETHEUS
+
 # ---- chroots come in the background while 15 is tested
 want_chroot() {
 	case " $majors " in *" $1 "*) return 0 ;; esac
@@ -147,10 +154,15 @@ in_chroot() {
 	dir=$($sudo mktemp -d "$root/tmp/pgt.XXXXXX") || return
 	tar -cf - --exclude=./.git --exclude=./build --exclude='*.o' --exclude='*.d' --exclude='*.bc' \
 		--exclude='*.so' . | $sudo tar -C "$dir" --no-same-owner -xf -
+	if [ -x "$PGT_PROMETHEUS/promtool" ]; then
+		$sudo mkdir -p "$root/opt/prometheus"
+		$sudo ln -f "$PGT_PROMETHEUS"/prom* "$root/opt/prometheus" 2> /dev/null ||
+			$sudo cp -f "$PGT_PROMETHEUS"/prom* "$root/opt/prometheus"
+	fi
 	: > "$results.pg$major"
 	$sudo cp "$results.pg$major" "$dir/.results"
 	$sudo chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
-		PG_CONFIG="/usr/lib/postgresql/$major/bin/pg_config" \
+		PG_CONFIG="/usr/lib/postgresql/$major/bin/pg_config" PGT_PROMETHEUS=/opt/prometheus \
 		bash "${dir#"$root"}/tools/suite.sh" -l "pg$major" -r "${dir#"$root"}/.results" "$@"
 	$sudo cat "$dir/.results" >> "$results"
 	rm -rf "build/pg$major"

@@ -295,7 +295,11 @@ prove_all() {
 			TESTDATADIR="$out/data" TESTLOGDIR="$out/log" \
 			PG_REGRESS="$pgxs_test/regress/pg_regress" top_builddir="$build" \
 			timeout 900 prove -I "$pgxs_test/perl" -I test/t "$directory/$t.pl" > "$log" 2>&1; then
-			result ok "$kind/$t" "$((SECONDS - start)) s"
+			if grep -q '^Result: NOTESTS$' "$log"; then
+				result skip "$kind/$t: $(sed -n 's/.* skipped: //p' "$log")"
+			else
+				result ok "$kind/$t" "$((SECONDS - start)) s"
+			fi
 		else
 			result FAIL "$kind/$t" "$((SECONDS - start)) s"
 			show_tail "$t" "$log" 40
