@@ -17,6 +17,7 @@ import time
 from measure import (Database, Report, cpu, elapsed, interleave, median, number, percentile,
                      ratio)
 from ops import bench_ops, scheduler
+from scrape import bench_scrape
 
 
 def has_ivm(db):
@@ -458,6 +459,7 @@ BENCHES = {
     "chain": bench_chain,
     "ops": bench_ops,
     "calls": bench_calls,
+    "scrape": bench_scrape,
 }
 
 

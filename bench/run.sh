@@ -8,7 +8,7 @@ usage: bench/run.sh [--quick] [--only NAME,...] [--markdown]
        bench/run.sh tpch|nexmark [OPTION ...]
 
   --quick      a few repetitions of everything: to see that it runs
-  --only       of: bulk, oltp, one, percent, keyed, latency, chain, ops, calls
+  --only       of: bulk, oltp, one, percent, keyed, latency, chain, ops, calls, scrape
   --markdown   print the table as it stands in bench/README.md
 
 tpch and nexmark measure the queries of that folder.  Their options:
@@ -39,6 +39,7 @@ cd /
 . "$tree/demo/server.sh"
 
 server_packages
+[ "$suite" != bench/bench.py ] || need_packages pkgconf libmicrohttpd-dev
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/pg_trickle_bench.XXXXXX")
 cleanup() {
 	local status=$?

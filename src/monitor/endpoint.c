@@ -58,6 +58,7 @@
 #define RESTART_US			US(5000)
 #define LISTEN_US			US(10000)
 #define COMPLAIN_US			US(60000)
+#define WAITING_MS			250
 
 typedef struct EndpointShared
 {
@@ -583,7 +584,7 @@ find_database_by_name(const char *name)
 	return NULL;
 }
 
-static void
+static bool
 try_answer_page(HttpRequest *request, TimestampTz now)
 {
 	EndpointDatabase *database = find_database_by_name(request->database);
@@ -603,27 +604,36 @@ try_answer_page(HttpRequest *request, TimestampTz now)
 	}
 	else if (now - request->received_at > PAGE_US)
 		answer_text(request, 503, "the page took too long\n");
+	else
+		return false;
+	return true;
 }
 
-static void
+/* Is it answered? */
+static bool
 try_answer(HttpRequest *request, TimestampTz now)
 {
 	bool		late = now - request->received_at > METRICS_US || now < request->received_at;
 
 	if (request->target == HTTP_PAGE && request->database[0] != '\0')
-		try_answer_page(request, now);
-	else if (!has_all_metrics(request->received_at, now) && !late)
-		return;
-	else if (request->target == HTTP_PAGE)
+		return try_answer_page(request, now);
+	if (!has_all_metrics(request->received_at, now) && !late)
+		return false;
+	if (request->target == HTTP_PAGE)
 		answer_index(request);
 	else
 		answer_metrics(request);
+	return true;
 }
 
-/* Whoever came after the last scan may ask about a database that it missed. */
-static void
+/*
+ * Whoever came after the last scan may ask about a database that it missed.
+ * Returns whether there is an answer to be sent.
+ */
+static bool
 answer_requests(void)
 {
+	bool		answered = false;
 	TimestampTz now = GetCurrentTimestamp();
 	HttpRequest *next;
 
@@ -636,9 +646,11 @@ answer_requests(void)
 	for (HttpRequest *request = http_waiting(); request != NULL; request = next)
 	{
 		next = request->next;
-		try_answer(request, now);
+		if (try_answer(request, now))
+			answered = true;
 	}
 	run_readers(now);
+	return answered;
 }
 
 /* ---- life ---- */
@@ -734,7 +746,7 @@ soonest(long a, long b)
 	return a < 0 ? b : b < 0 ? a : Min(a, b);
 }
 
-/* The tasks of a turn until nothing more comes of them at once. */
+/* Returns after how many ms at most there is more to do, -1: when something happens. */
 static long
 do_turn(void)
 {
@@ -746,11 +758,11 @@ do_turn(void)
 	if (listening)
 	{
 		timeout = soonest(timeout, http_run());
-		answer_requests();
-		/* what was answered is sent */
-		timeout = soonest(timeout, http_run());
+		if (answer_requests())
+			return 0;			/* it is sent, and others may come by that */
+		/* for the time that they wait at most */
 		if (http_waiting() != NULL)
-			timeout = soonest(timeout, 250);
+			timeout = soonest(timeout, WAITING_MS);
 	}
 	return timeout;
 }

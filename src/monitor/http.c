@@ -32,6 +32,7 @@
 #include <microhttpd.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "lib/ilist.h"
 #include "utils/timestamp.h"
@@ -382,27 +383,55 @@ http_answer(HttpRequest *public, int status, HttpContent content, const char *da
 
 /* ---- life ---- */
 
-bool
-http_start(int port)
+/*
+ * By ourselves: the library does not keep the reason why it cannot listen.
+ * Returns -1 with errno set.
+ */
+static int
+open_socket(int port)
 {
+	int			on = 1;
+	int			saved_errno;
 	struct sockaddr_in address;
+	int			fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
+	if (fd < 0)
+		return -1;
 	memset(&address, 0, sizeof(address));
 	address.sin_family = AF_INET;
 	address.sin_port = htons(port);
 	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+		bind(fd, (struct sockaddr *) &address, sizeof(address)) == 0 &&
+		listen(fd, CONNECTIONS) == 0)
+		return fd;
+	saved_errno = errno;
+	close(fd);
+	errno = saved_errno;
+	return -1;
+}
 
-	errno = 0;
-	server = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, port, NULL, NULL,
+bool
+http_start(int port)
+{
+	int			fd = open_socket(port);
+
+	if (fd < 0)
+		return false;
+	server = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
 							  on_request, NULL,
-							  MHD_OPTION_SOCK_ADDR, (struct sockaddr *) &address,
+							  MHD_OPTION_LISTEN_SOCKET, (MHD_socket) fd,
 							  MHD_OPTION_CONNECTION_LIMIT, (unsigned int) CONNECTIONS,
 							  MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY_LIMIT,
 							  MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int) (ANSWER_MS / 1000),
-							  MHD_OPTION_LISTEN_BACKLOG_SIZE, (unsigned int) CONNECTIONS,
 							  MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL,
 							  MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
 							  MHD_OPTION_END);
+	if (server == NULL)
+	{
+		close(fd);
+		errno = ENOMEM;			/* what is left that can go wrong */
+	}
 	return server != NULL;
 }
 

@@ -94,8 +94,22 @@ $node->safe_psql('postgres', 'CREATE DATABASE without');
 $node->safe_psql('postgres', qq{CREATE DATABASE "$quoted"});
 $node->safe_psql($hostile, 'CREATE EXTENSION pg_trickle');
 
+# What is served is UTF-8, whatever the encoding of a database.
+$node->safe_psql('postgres', "CREATE DATABASE $_ ENCODING '$_' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+  foreach 'latin1', 'sql_ascii';
+for my $database ('latin1', 'sql_ascii')
+{
+	$node->safe_psql($database, q{
+		SET client_encoding = 'SQL_ASCII';
+		CREATE EXTENSION pg_trickle;
+		CREATE TABLE t (id int PRIMARY KEY);
+		DO $$ BEGIN PERFORM pgtrickle.create_stream_table(format('%I', E'caf\xe9'), 'SELECT id FROM t'); END $$;});
+}
+
 my $metrics = get('/metrics');
 is(status($metrics), 200, 'metrics are served');
+like($metrics, qr/^pg_trickle_active\{db_name="latin1",schema="public",name="caf\xc3\xa9"\} 1$/m, 'LATIN1 as UTF-8');
+like($metrics, qr/^pg_trickle_active\{db_name="sql_ascii",schema="public",name="caf\?"\} 1$/m, 'what has no encoding as ASCII');
 like($metrics, qr/^Content-Type: text\/plain; version=0\.0\.4; charset=utf-8\r$/m, 'in the older format');
 unlike($metrics, qr/^# EOF/m, 'without what only the newer one has');
 for my $database ('postgres', 'other')
