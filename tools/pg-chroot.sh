@@ -27,10 +27,13 @@ root=$base/pg$major
 packages="postgresql-$major postgresql-server-dev-$major \
 	gcc make libc6-dev libipc-run-perl pgbouncer python3 python3-psycopg2 pkgconf libmicrohttpd-dev"
 in_chroot() {
-	env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
+	env -i PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive \
 		${http_proxy:+"http_proxy=$http_proxy"} chroot "$@"
 }
 install_packages() { # install_packages ROOT
+	# The one of systemd wants /proc, and would fail the package that calls it.
+	printf '#!/bin/sh\nexit 0\n' > "$1/usr/local/sbin/systemd-tmpfiles"
+	chmod 755 "$1/usr/local/sbin/systemd-tmpfiles"
 	# shellcheck disable=SC2086
 	in_chroot "$1" apt-get -q update &&
 		in_chroot "$1" apt-get -q -y -o Dpkg::Options::=--force-confold \
