@@ -170,12 +170,16 @@ in_chroot() {
 	$sudo tar -C "$dir/build" -cf - . 2> /dev/null | tar -C "build/pg$major" --no-same-owner -xf - 2> /dev/null
 	$sudo rm -rf "$dir"
 }
+# Beside each other: much of the time is waiting.
 if [ "$sudo" != none ]; then
+	chroots=
 	for m in 17 18; do
 		want_chroot $m || continue
 		title "PostgreSQL $m: SQL, races, crash and restart, a short random oracle"
-		in_chroot $m regress iso tap citus random=60
+		in_chroot $m regress iso tap citus random=60 &
+		chroots="$chroots $!"
 	done
+	[ -z "$chroots" ] || wait $chroots
 fi
 
 finish
