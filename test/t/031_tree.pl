@@ -1,6 +1,6 @@
 # What must hold of the sources themselves: the version lives in the control
-# file, names of objects are made in one place, and no position in the log of a
-# server is compared with one of another.
+# file, names of objects are made in one place, documents and code agree on what
+# there is, and no position in the log of a server is compared with one of another.
 use strict;
 use warnings;
 
@@ -56,6 +56,15 @@ is(found(qr/"\Q$version\E"/), '', 'no C file knows it');
 
 is(found(qr/"(changes_|pg_trickle_cdc_)/, qr/capture\/stable_name\.c$/), '',
 	'names of what belongs to a source are made in one place');
+
+# Documents: what is there is described, and what is described is there.
+my @settings = sort grep { !/debug_/ } content("$top/src/guc.c") =~ /\.name = "(pg_trickle\.\w+)"/g;
+my @described = content("$top/doc/settings.md") =~ /^## (pg_trickle\.\w+)$/mg;
+is(join(' ', sort @described), "@settings", 'doc/settings.md has the settings, each once');
+cmp_ok(scalar @settings, '<=', 20, 'and they are not many');
+my $reference = content("$top/doc/sql-reference.md");
+my %functions = map { $_ => 1 } map { content($_) =~ /^CREATE FUNCTION pgtrickle\.(\w+)/mg } glob "$top/sql/[0-9]*.sql";
+is(join(' ', grep { $reference !~ /\b$_\b/ } sort keys %functions), '', 'doc/sql-reference.md has every function');
 
 # They mean something on one server and timeline only.  Consumption goes by
 # snapshots, so nothing but cluster/ has any.
