@@ -86,7 +86,8 @@ dist:
 
 SUITE = $(MAKE) -s with_llvm=no PG_CONFIG='$(PG_CONFIG)' all && PG_CONFIG='$(PG_CONFIG)' tools/suite.sh
 
-.PHONY: bench check check-regress check-iso check-tap check-citus check-random check-mutation check-one dist lint check-fuzz \ check-asan check-valgrind
+.PHONY: bench check check-regress check-iso check-tap check-citus check-random check-mutation check-one \
+	check-fuzz check-asan check-valgrind check-faults dist lint
 
 ifeq ($(MAKECMDGOALS),check)
 check:
@@ -112,6 +113,12 @@ check-random:
 
 check-mutation:
 	$(SUITE) mutation
+
+# Crashes, cancels, full disks, promotions and storms, as often as takes an hour.
+FAULTS = 002_crash,003_restart,004_promotion,005_cancel,010_storm,013_dag,017_pool,021_unlogged,042_disk_full
+check-faults:
+	PGT_CRASH_ROUNDS=200 PGT_DISK_ROUNDS=100 PGT_STORM=10000 PGT_TAP_SECONDS=3600 && \
+		export PGT_CRASH_ROUNDS PGT_DISK_ROUNDS PGT_STORM PGT_TAP_SECONDS && $(SUITE) tap=$(FAULTS)
 
 VALGRIND_TESTS = op_join,op_agg,op_window,capture
 

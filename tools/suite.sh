@@ -294,7 +294,7 @@ prove_all() {
 		if PATH="$bindir:$PATH" PG_CONFIG="$bindir/pg_config" TESTDIR="$out" \
 			TESTDATADIR="$out/data" TESTLOGDIR="$out/log" \
 			PG_REGRESS="$pgxs_test/regress/pg_regress" top_builddir="$build" \
-			timeout 900 prove -I "$pgxs_test/perl" -I test/t "$directory/$t.pl" > "$log" 2>&1; then
+			timeout "${PGT_TAP_SECONDS:-900}" prove -I "$pgxs_test/perl" -I test/t "$directory/$t.pl" > "$log" 2>&1; then
 			if grep -q '^Result: NOTESTS$' "$log"; then
 				result skip "$kind/$t: $(sed -n 's/.* skipped: //p' "$log")"
 			else
