@@ -8,7 +8,7 @@ FROM postgres:${PG}-bookworm AS build
 
 # The image sets PG_MAJOR.
 RUN apt-get update && apt-get install -y --no-install-recommends \
-	gcc libc6-dev make postgresql-server-dev-$PG_MAJOR
+	gcc libc6-dev make pkgconf libmicrohttpd-dev postgresql-server-dev-$PG_MAJOR
 COPY . /src
 WORKDIR /src
 RUN make WERROR= PG_CONFIG=/usr/lib/postgresql/$PG_MAJOR/bin/pg_config \
@@ -16,6 +16,8 @@ RUN make WERROR= PG_CONFIG=/usr/lib/postgresql/$PG_MAJOR/bin/pg_config \
 
 FROM postgres:${PG}-bookworm
 
+RUN apt-get update && apt-get install -y --no-install-recommends libmicrohttpd12 \
+	&& rm -rf /var/lib/apt/lists/*
 COPY --from=build /install /
 # initdb copies this file into each new cluster.
 RUN echo "shared_preload_libraries = 'pg_trickle'" >> /usr/share/postgresql/postgresql.conf.sample
