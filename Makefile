@@ -87,7 +87,7 @@ dist:
 SUITE = $(MAKE) -s with_llvm=no PG_CONFIG='$(PG_CONFIG)' all && PG_CONFIG='$(PG_CONFIG)' tools/suite.sh
 
 .PHONY: bench check check-regress check-iso check-tap check-citus check-random check-mutation check-one \
-	check-fuzz check-asan check-valgrind check-faults dist lint
+	check-sqlsmith check-fuzz check-asan check-valgrind check-faults dist lint
 
 ifeq ($(MAKECMDGOALS),check)
 check:
@@ -113,6 +113,10 @@ check-random:
 
 check-mutation:
 	$(SUITE) mutation
+
+# make check-sqlsmith [N=queries] [SEED=number]; needs Debian's sqlsmith
+check-sqlsmith:
+	$(SUITE) sqlsmith=$(or $(N),1000)$(if $(SEED),:$(SEED))
 
 # Crashes, cancels, full disks, promotions and storms, as often as takes an hour.
 FAULTS = 002_crash,003_restart,004_promotion,005_cancel,010_storm,013_dag,017_pool,021_unlogged,042_disk_full

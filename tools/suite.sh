@@ -8,6 +8,7 @@
 #     tap[=NAME,...]         test/t
 #     random[=SECONDS]       the random oracle
 #     mutation               the mutation test of the oracle
+#     sqlsmith=N[:SEED]      queries of sqlsmith as definitions
 #     citus[=NAME,...]       test/citus, if that PostgreSQL has Citus
 #     leaf                   some of test/sql, on a build without src/cluster
 #     lint                   tools/lint.sh
@@ -354,6 +355,24 @@ run_random() {
 }
 
 # It builds and stages by itself, once for each broken rule.
+# queries[:seed]
+run_sqlsmith() {
+	local log=$build/sqlsmith.log queries=${1%%:*} seed=
+	case $1 in *:*) seed=${1#*:} ;; esac
+	if ! command -v sqlsmith > /dev/null; then
+		result skip "sqlsmith: sqlsmith is not installed"
+		return
+	fi
+	build_and_stage
+	if env -u PGHOST PG_CONFIG="$bindir/pg_config" test/sqlsmith/run.sh --queries "$queries" \
+		${seed:+--seed "$seed"} > "$log" 2>&1; then
+		result ok sqlsmith "$(tail -n 1 "$log")"
+	else
+		result FAIL sqlsmith
+		show_tail "sqlsmith" "$log" 60
+	fi
+}
+
 run_mutation() {
 	local log=$build/mutation.log status name rest n=0
 	env -u PGHOST timeout 1800 test/random/mutate.sh > "$log" 2>&1
@@ -441,6 +460,7 @@ part() {
 		tap) run_tap "$arg" ;;
 		random) run_random "$arg" ;;
 		mutation) run_mutation ;;
+		sqlsmith) run_sqlsmith "$arg" ;;
 		citus) run_citus "$arg" ;;
 		leaf) run_leaf ;;
 		asan) run_asan "$arg" ;;

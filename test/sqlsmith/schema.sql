@@ -1,0 +1,12 @@
+CREATE TABLE a (id int PRIMARY KEY, k int, name text, at timestamptz, price numeric, flag boolean);
+CREATE TABLE b (id bigint PRIMARY KEY, a_id int, tags text[], doc jsonb, day date, ratio float8);
+CREATE TABLE c (x int, y int, z text);
+CREATE TABLE p (id int, part int, v varchar(20), PRIMARY KEY (id, part)) PARTITION BY LIST (part);
+CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1, 2);
+CREATE TABLE p2 PARTITION OF p DEFAULT;
+CREATE VIEW va AS SELECT k, count(*) AS n, max(price) AS top FROM a GROUP BY k;
+INSERT INTO a SELECT i, i % 7, 'n' || i % 11, now() - i * interval '1 hour', i / 3.0, i % 2 = 0 FROM generate_series(1, 40) i;
+INSERT INTO b SELECT i, i % 45, ARRAY['t' || i % 3, NULL], jsonb_build_object('k', i % 5), current_date - i, i / 7.0 FROM generate_series(1, 40) i;
+INSERT INTO c SELECT i % 5, NULLIF(i % 4, 0), 'z' || i % 3 FROM generate_series(1, 30) i;
+INSERT INTO p SELECT i, i % 4, 'v' || i FROM generate_series(1, 30) i;
+ANALYZE;
