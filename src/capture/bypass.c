@@ -35,9 +35,9 @@
 #include "parser/parse_func.h"
 #include "replication/logicalworker.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 
 #include "capture/triggers.h"
+#include "catalog/catalog.h"
 
 PG_FUNCTION_INFO_V1(pgt_cdc_bypassed);
 
@@ -85,7 +85,7 @@ is_child(Oid source)
 		return false;
 	if (!watching)
 	{
-		CacheRegisterRelcacheCallback(forget, (Datum) 0);
+		relations_watch(forget);
 		RegisterXactCallback(forget_at_abort, NULL);
 		RegisterSubXactCallback(forget_at_subabort, NULL);
 		watching = true;

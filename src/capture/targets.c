@@ -97,7 +97,7 @@ capture_targets_init(void)
 	ctl.entrysize = sizeof(GoodEntry);
 	good_cache = hash_create("pg_trickle checked sources", 64, &ctl,
 							 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	relations_watch(relation_changed);
 	CacheRegisterSyscacheCallback(SUBSCRIPTIONRELMAP, subscription_changed, (Datum) 0);
 }
 

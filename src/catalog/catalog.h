@@ -20,6 +20,7 @@
 #include "nodes/pg_list.h"
 #include "storage/itemptr.h"
 #include "storage/lock.h"
+#include "utils/inval.h"
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
@@ -321,6 +322,11 @@ extern bool change_tracking_is_foreign(const ChangeTracking *tracking);
 /* Insert or replace; invalidates the relcache entries of source and partitions. */
 extern void change_tracking_write(const ChangeTracking *tracking);
 extern void change_tracking_delete(const ChangeTracking *tracking);
+
+/* ---- invalidation.c ---- */
+
+/* Call this whenever the relcache forgets a relation, or (InvalidOid) all. */
+extern void relations_watch(RelcacheCallbackFunction watcher);
 
 /* ---- gate.c: pgt_gates ---- */
 

@@ -36,7 +36,6 @@
 #include "nodes/bitmapset.h"
 #include "storage/lmgr.h"
 #include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -303,7 +302,7 @@ relation_changed(Datum arg, Oid relid)
 void
 dag_init(void)
 {
-	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	relations_watch(relation_changed);
 }
 
 static void

@@ -24,7 +24,6 @@
 #include "nodes/pg_list.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -91,7 +90,7 @@ subscriptions(void)
 		return known;
 	if (!registered)
 	{
-		CacheRegisterRelcacheCallback(forget_subscriptions, (Datum) 0);
+		relations_watch(forget_subscriptions);
 		registered = true;
 	}
 	if (known_context == NULL)
