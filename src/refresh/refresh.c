@@ -310,12 +310,26 @@ is_gated(const RefreshGroup *group, Snapshot snapshot)
 	return false;
 }
 
+/*
+ * The gates are read under the snapshot, and what members needed changed before
+ * it was taken: one may have been emptied by now, to be filled again.  That must
+ * not commit without the rest.
+ */
 static void
-report_held(const RefreshGroup *group, RefreshReport *report)
+hold_back(const RefreshGroup *group, RefreshReport *report)
 {
 	for (int i = 0; i < group->nmembers; i++)
-		report->callback(group->members[i].st->relid, REFRESH_HELD_BACK, false,
-						 report->arg);
+	{
+		const Refresh *r = &group->members[i];
+
+		if (r->action != ACTION_NONE)
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("could not refresh stream table \"%s\" because it was gated meanwhile",
+							r->st->name),
+					 errhint("It is refreshed when the gate is opened.")));
+		report->callback(r->st->relid, REFRESH_HELD_BACK, false, report->arg);
+	}
 }
 
 static void
@@ -332,7 +346,7 @@ refresh_members(RefreshGroup *group, const char *full_reason, RefreshReport *rep
 	PushCopiedSnapshot(GetTransactionSnapshot());
 	UpdateActiveSnapshotCommandId();
 	if (report->automatic && is_gated(group, GetActiveSnapshot()))
-		report_held(group, report);
+		hold_back(group, report);
 	else
 		run_members(group, full_reason, report);
 	PopActiveSnapshot();

@@ -88,6 +88,30 @@ foreach my $i (1 .. 8)
 is($partly, 0, 'no load is seen in part');
 follows('of_t', 'has all loads');
 
+# A refresh that finds the gate when it has begun to change the table.
+$query{pairs} = 'SELECT t.id, u.f FROM t JOIN u ON t.k = u.k';
+$columns{pairs} = 'id, f';
+$node->safe_psql('postgres', "SELECT pgtrickle.create_stream_table('pairs', '$query{pairs}', '0s', 'DIFFERENTIAL')");
+my $shown = $node->safe_psql('postgres', "SELECT count(*) FROM pairs");
+$node->safe_psql('postgres', $node->safe_psql('postgres',
+		"SELECT 'DROP INDEX ' || indexrelid::regclass FROM pg_index WHERE indrelid = 'pairs'::regclass"));
+my $session = $node->background_psql('postgres');
+$session->query_safe("BEGIN; LOCK TABLE t");
+$node->safe_psql('postgres', "INSERT INTO u VALUES (1, 100)");
+$node->poll_query_until('postgres', q{
+	SELECT count(*) > 0 FROM pg_locks JOIN pg_stat_activity USING (pid)
+	 WHERE backend_type = 'pg_trickle refresh worker' AND NOT granted AND relation = 't'::regclass});
+$node->safe_psql('postgres', "SELECT pgtrickle.gate_source('u')");
+$session->query_safe("COMMIT");
+$session->quit;
+$node->poll_query_until('postgres', q{
+	SELECT count(*) = 0 FROM pg_locks JOIN pg_stat_activity USING (pid)
+	 WHERE backend_type LIKE 'pg_trickle%' AND relation = 'u'::regclass});
+is($node->safe_psql('postgres', "SELECT count(*) FROM pairs"), $shown,
+	'a gate takes back what a refresh has begun');
+$node->safe_psql('postgres', "SELECT pgtrickle.ungate_source('u')");
+follows('pairs', 'is as its query after that');
+
 # ---- all
 $node->safe_psql('postgres', "SELECT pgtrickle.pause_all()");
 $node->safe_psql('postgres', "INSERT INTO t VALUES (5000, 1); INSERT INTO u VALUES (12, 12)");
