@@ -48,6 +48,7 @@ typedef struct ChangeWindow
 	int64		nchanges;		/* buffer rows read, before consolidation */
 	int64		npassed;		/* of them, those that the filter let through */
 	bool		has_negative;	/* some row of rows has w < 0 */
+	bool		partial;		/* there may be rows that came and went */
 	bool		has_marker;		/* the source was truncated in the window, or
 								 * changes of it may be missing; rows is NULL */
 } ChangeWindow;
@@ -116,6 +117,8 @@ extern void buffer_writer_end(BufferWriter *writer);
  * well: only neighbours need cancel.
  */
 #define WINDOW_PASSING		2
+/* Net all of it, in memory, however much that takes. */
+#define WINDOW_WHOLE		4
 
 /* Does the window (since, snapshot] hold any row?  Writes nothing. */
 extern bool buffer_has_changes(Relation buffer, const SourceFrontier *since,
@@ -138,7 +141,7 @@ extern int64 buffer_estimate_changes(Relation buffer, const SourceFrontier *sinc
  * desc: descriptor of the wanted rows, (w int4, column, column, ...);
  * attnums[i] is the source attribute behind desc column i + 2.
  * filter may be NULL.  flags: of WINDOW_*.  Rows whose weights cancel are left out, as far as memory
- * allows: the rules are exact without it.  Rows and store live in
+ * allows: the rules are exact without it, but may fail on a row that came and went.  Rows and store live in
  * CurrentMemoryContext; the store spills beyond work_mem.
  */
 extern void buffer_read_window(Relation buffer, const SourceFrontier *since,

@@ -20,7 +20,8 @@
  * A condition on the rows commutes with the sum, so rows that do not satisfy it
  * can go at either end.  One that can fail must go at this end: a row that came
  * and went was never there to be asked.  It is asked of what leaves the table
- * only; whoever reads the rows asks it again.
+ * only; whoever reads the rows asks it again.  Where a row may have gone to the
+ * store that a later one cancels, it is not asked, and the window says so.
  *
  *-------------------------------------------------------------------------
  */
@@ -55,6 +56,7 @@ struct Consolidation
 	Tuplestorestate *store;
 	int64		nrows;
 	bool		has_negative;
+	bool		partial;		/* rows of the store may have met their opposite */
 	TupleTableSlot *slot;		/* for rows of the store and of the table */
 	struct net_hash *table;		/* NULL until the first negative row */
 	MemoryContext table_context;
@@ -207,7 +209,7 @@ entry_passes(Consolidation *c)
 {
 	bool		result;
 
-	if (c->qual == NULL)
+	if (c->qual == NULL || c->partial)
 		return true;
 	c->econtext->ecxt_scantuple = c->slot;
 	result = ExecQual(c->qual, c->econtext);
@@ -267,6 +269,7 @@ table_add(Consolidation *c, int64 w)
 	}
 	if (MemoryContextMemAllocated(c->table_context, false) > c->memory_limit)
 	{
+		c->partial = true;
 		table_flush(c);
 		table_begin(c);
 	}
@@ -312,6 +315,8 @@ begin_netting(Consolidation *c)
 	table_begin(c);
 	if (tuplestore_in_memory(c->store))
 		store_to_table(c);
+	else
+		c->partial = true;
 	MemoryContextSwitchTo(old);
 }
 
@@ -393,6 +398,7 @@ consolidate_end(Consolidation *c, ChangeWindow *window)
 	}
 	window->nrows = c->nrows;
 	window->has_negative = c->has_negative;
+	window->partial = c->partial;
 	forget(c);
 }
 

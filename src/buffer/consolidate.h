@@ -22,7 +22,7 @@ extern Consolidation *consolidate_begin(TupleDesc desc, bool unit_weights);
 /*
  * Leave out, of the rows that were netted, those that do not satisfy qual, which
  * is asked of any slot of desc as the scan's tuple of econtext.  Rows that need
- * no netting are not asked.
+ * no netting are not asked, nor are any once memory has run out.
  */
 extern void consolidate_filter(Consolidation *c, ExprState *qual,
 							   ExprContext *econtext);
@@ -49,7 +49,7 @@ extern void consolidate_add(Consolidation *c, int w);
 /* Write it as it is, netted with nothing; all rows of a window, or none. */
 extern void consolidate_pass(Consolidation *c, int w);
 
-/* Fill rows, nrows and has_negative, and forget the state. */
+/* Fill rows, nrows, has_negative and partial, and forget the state. */
 extern void consolidate_end(Consolidation *c, ChangeWindow *window);
 
 /* Forget the state and the rows. */

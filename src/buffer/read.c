@@ -258,6 +258,8 @@ read_begin(WindowRead *read, Relation buffer, TupleDesc desc,
 	read->filter = filter;
 	read->passing = (flags & WINDOW_PASSING) != 0;
 	read->c = consolidate_begin(desc, (flags & WINDOW_UNIT_WEIGHTS) != 0);
+	if ((flags & WINDOW_WHOLE) != 0 && !read->passing)
+		consolidate_hold(read->c);
 	read->row = MakeSingleTupleTableSlot(RelationGetDescr(buffer),
 										 &TTSOpsBufferHeapTuple);
 	read->waiting = MakeSingleTupleTableSlot(RelationGetDescr(buffer),

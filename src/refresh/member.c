@@ -473,18 +473,24 @@ check_fuse(const Refresh *r)
 }
 
 static void
+read_window(Refresh *r, int i, int flags)
+{
+	const AttrNumber *attnums;
+	TupleDesc	desc = program_window_desc(r->program, i, &attnums);
+
+	buffer_read_window(r->buffers[i], source_frontier(r, i), r->snapshot,
+					   desc, attnums, program_window_filter(r->program, i),
+					   program_window_flags(r->program) | flags, &r->windows[i]);
+}
+
+static void
 read_windows(Refresh *r)
 {
 	for (int i = 0; i < r->cached->nsources; i++)
 	{
-		const AttrNumber *attnums;
-		TupleDesc	desc = program_window_desc(r->program, i, &attnums);
-
 		if (r->buffers[i] == NULL)
 			continue;			/* it is polled */
-		buffer_read_window(r->buffers[i], source_frontier(r, i), r->snapshot,
-						   desc, attnums, program_window_filter(r->program, i),
-						   program_window_flags(r->program), &r->windows[i]);
+		read_window(r, i, 0);
 		r->outcome.changes += r->windows[i].nchanges;
 		progress_changes(r->outcome.changes);
 		if (r->windows[i].has_marker)
@@ -602,24 +608,65 @@ attempt_delta(Refresh *r)
 	return error;
 }
 
+/* Is it too large for memory?  What was polled never is. */
+static bool
+is_partial(const Refresh *r, int i)
+{
+	return r->buffers[i] != NULL && r->windows[i].partial;
+}
+
+static bool
+has_partial_windows(const Refresh *r)
+{
+	for (int i = 0; i < r->cached->nsources; i++)
+		if (is_partial(r, i))
+			return true;
+	return false;
+}
+
+/* So that no row is left which came and went. */
+static void
+read_windows_whole(Refresh *r)
+{
+	for (int i = 0; i < r->cached->nsources; i++)
+	{
+		if (!is_partial(r, i))
+			continue;
+		if (r->windows[i].rows != NULL)
+			tuplestore_end(r->windows[i].rows);
+		read_window(r, i, WINDOW_WHOLE);
+	}
+}
+
 /*
- * Run the delta.  Where it may compute an expression on a pair of rows that
- * never existed together, a data error says nothing about the query: undo, and
- * do it again in the form that computes nothing on such pairs.  An error that
- * comes back from that is the query's own.  The form lasts if the refresh does,
- * so what is cached is compiled again from what is recorded.
+ * Run the delta.  A data error says nothing about the query where a window was
+ * too large for memory, and may have rows that came and went; then all of it is
+ * netted, whatever memory that takes.  Nor does it where an expression may be
+ * computed on a pair of rows that never existed together; then the delta takes
+ * the form that computes nothing on such pairs.  Each time, what was done is
+ * undone, and done again.  An error that comes back from that is the query's
+ * own.  The form lasts if the refresh does, so what is cached is compiled again
+ * from what is recorded.
  */
 static void
 try_delta(Refresh *r)
 {
 	ErrorData  *error;
 
-	if (!program_has_phantoms(r->program, r->windows))
+	if (!program_has_phantoms(r->program, r->windows) && !has_partial_windows(r))
 	{
 		run_program_delta(r, r->snapshot);
 		return;
 	}
 	error = attempt_delta(r);
+	if (error != NULL && has_partial_windows(r))
+	{
+		set_action(r, ACTION_DIFFERENTIAL,
+				   psprintf("a large window is netted in memory, because of a data error (%s) on rows that may have come and gone",
+							unpack_sql_state(error->sqlerrcode)));
+		read_windows_whole(r);
+		error = attempt_delta(r);
+	}
 	if (error != NULL && program_net_first(r->program))
 	{
 		r->cached->valid = false;

@@ -128,3 +128,22 @@ UPDATE l SET a = 100 + id;
 UPDATE r SET b = 200 + id;
 SELECT * FROM fresh('raised');
 SELECT reason('raised');
+
+-- a row that came and went, in a window that is too large for memory
+SET work_mem = '64kB';
+CREATE TABLE loaded (id int PRIMARY KEY, a int, pad text);
+SELECT made('asked', 'SELECT id, a FROM loaded WHERE 1000000 / a > 1');
+SELECT made('shown', 'SELECT id, 1000000 / a AS q FROM loaded');
+INSERT INTO loaded SELECT i, abs(i - 5000), repeat('x', 100) FROM generate_series(1, 8000) i;
+DELETE FROM loaded WHERE a = 0;
+SELECT * FROM all_fresh('op_errors');
+SELECT reason('asked');
+UPDATE loaded SET a = id - 4000;
+UPDATE loaded SET a = 4000 WHERE a = 0;
+SELECT * FROM fresh('asked');
+SELECT * FROM fresh('shown');
+-- but the query's own errors are
+UPDATE loaded SET a = id - 4000;
+DO $$ BEGIN PERFORM pgtrickle.refresh_stream_table('shown'); EXCEPTION WHEN division_by_zero THEN RAISE NOTICE 'division by zero'; END $$;
+UPDATE loaded SET a = id;
+RESET work_mem;
