@@ -2,7 +2,8 @@
  *
  * events.c
  *	  What a backend tells the scheduler: changes captured, transactions
- *	  prepared, stream tables altered, the extension created or dropped.
+ *	  prepared, stream tables altered, what their queries stand on altered, the
+ *	  extension created or dropped.
  *
  * Everything is told after the commit, when a snapshot that the worker takes
  * sees it.  Nothing here may raise an error, because the transaction is over.
@@ -17,6 +18,11 @@
 #include "catalog/objectaccess.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_policy.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_trigger.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 
@@ -33,6 +39,9 @@ typedef enum PendingChange
 } PendingChange;
 
 static PendingChange pending_change = CHANGE_NONE;
+
+/* Has this transaction altered what a query may stand on? */
+static bool pending_definitions = false;
 
 static object_access_hook_type prev_object_access_hook = NULL;
 
@@ -133,26 +142,43 @@ stream_tables_changed(PendingChange change)
 	slot_wake(slot);
 }
 
+/* Nobody is woken: this is looked at once a minute. */
+static void
+definitions_changed(void)
+{
+	DatabaseSlot *slot = slot_existing();
+
+	if (slot != NULL)
+		pg_atomic_fetch_add_u32(&slot->definitions, 1);
+}
+
 static void
 scheduler_xact_callback(XactEvent event, void *arg)
 {
 	PendingChange change = pending_change;
+	bool		definitions = pending_definitions;
 
-	if (change == CHANGE_NONE)
+	if (change == CHANGE_NONE && !definitions)
 		return;
 
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
 			pending_change = CHANGE_NONE;
-			stream_tables_changed(change);
+			pending_definitions = false;
+			if (definitions)
+				definitions_changed();
+			if (change != CHANGE_NONE)
+				stream_tables_changed(change);
 			break;
 		case XACT_EVENT_PREPARE:
 			pending_change = CHANGE_NONE;
+			pending_definitions = false;
 			transaction_prepared();
 			break;
 		case XACT_EVENT_ABORT:
 			pending_change = CHANGE_NONE;
+			pending_definitions = false;
 			break;
 		default:
 			break;
@@ -175,7 +201,35 @@ is_lasting_table(Oid relid)
 		get_rel_persistence(relid) != RELPERSISTENCE_TEMP;
 }
 
-/* CREATE EXTENSION, DROP EXTENSION and DROP TABLE call no function of ours. */
+/*
+ * Can this give a query another result although no row is written?  Partitions
+ * and children come and go with rows; functions, views and policies are replaced;
+ * triggers are enabled again.  What replaces files, such as REFRESH MATERIALIZED
+ * VIEW, alters two tables internally, and drops one.
+ */
+static bool
+may_change_results(ObjectAccessType access, Oid classId, Oid objectId, void *arg)
+{
+	switch (classId)
+	{
+		case RelationRelationId:
+			if (access == OAT_DROP)
+				return is_lasting_table(objectId) && has_superclass(objectId);
+			return access == OAT_POST_ALTER && is_lasting_table(objectId) &&
+				!(arg != NULL && ((ObjectAccessPostAlter *) arg)->is_internal);
+		case InheritsRelationId:
+			return is_lasting_table(objectId);
+		case PolicyRelationId:
+		case ProcedureRelationId:
+		case RewriteRelationId:
+		case TriggerRelationId:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* CREATE EXTENSION, DROP EXTENSION and DDL call no function of ours. */
 static void
 scheduler_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 						int subId, void *arg)
@@ -189,6 +243,9 @@ scheduler_object_access(ObjectAccessType access, Oid classId, Oid objectId,
 	else if (classId == RelationRelationId && access == OAT_DROP && subId == 0 &&
 			 pending_change == CHANGE_NONE && is_lasting_table(objectId))
 		pending_change = CHANGE_POSSIBLE;
+	if (!pending_definitions &&
+		(access == OAT_POST_ALTER || access == OAT_POST_CREATE || access == OAT_DROP))
+		pending_definitions = may_change_results(access, classId, objectId, arg);
 }
 
 void

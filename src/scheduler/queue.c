@@ -182,9 +182,9 @@ same_sources(const ScheduledTable *a, const ScheduledTable *b)
 }
 
 /*
- * Keep what was learned, as long as it is of the same query.  A function of it
- * may have been replaced by one that is not immutable, of which nobody tells, so
- * it is learned anew once in a while.
+ * Keep what was learned, as long as it is of the same query.  What that stands
+ * on may have changed in a way that nobody tells of (queue_unlearn()), so it is
+ * learned anew once in a while.
  */
 static void
 carry_over(ScheduledTable *table, const ScheduledTable *old)
@@ -503,6 +503,17 @@ queue_mark_all(void)
 		if (queue->tables[i].nsources > 0)
 		{
 			queue->tables[i].dirty = true;
+			queue_update(&queue->tables[i]);
+		}
+}
+
+void
+queue_unlearn(void)
+{
+	for (int i = 0; queue != NULL && i < queue->ntables; i++)
+		if (!queue->tables[i].recompute)
+		{
+			queue->tables[i].probed = false;
 			queue_update(&queue->tables[i]);
 		}
 }

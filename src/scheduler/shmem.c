@@ -70,6 +70,7 @@ slot_init(DatabaseSlot *slot)
 	pg_atomic_init_u32(&slot->sleeping, 0);
 	pg_atomic_init_u32(&slot->catalog_changes, 0);
 	pg_atomic_init_u32(&slot->prepares, 0);
+	pg_atomic_init_u32(&slot->definitions, 0);
 	pg_atomic_init_u32(&slot->pool_events, 0);
 	pg_atomic_init_u32(&slot->pool_wanted, 0);
 	for (int i = 0; i < CHANGE_WORDS; i++)

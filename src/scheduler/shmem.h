@@ -76,6 +76,7 @@ typedef struct DatabaseSlot
 	pg_atomic_uint32 sleeping;	/* the worker waits on its latch */
 	pg_atomic_uint32 catalog_changes;	/* generation: stream tables altered */
 	pg_atomic_uint32 prepares;	/* generation: transactions prepared */
+	pg_atomic_uint32 definitions;	/* generation: what queries stand on was altered */
 	pg_atomic_uint32 pool_events;	/* generation: see pool.h */
 	pg_atomic_uint32 pool_wanted;	/* has work for which the pool was full */
 	pg_atomic_uint32 changed[CHANGE_WORDS];

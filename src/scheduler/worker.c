@@ -59,6 +59,7 @@
 static DatabaseSlot *slot = NULL;
 static uint32 seen_catalog_changes;
 static uint32 seen_prepares;
+static uint32 seen_definitions;
 static uint32 seen_pool_events;
 static bool reload;
 static TimestampTz read_not_before = 0;
@@ -209,12 +210,25 @@ stale_task(void *arg)
 	PopActiveSnapshot();
 }
 
+/* What was learned of queries may not hold any more. */
+static void
+notice_definitions(void)
+{
+	uint32		definitions = pg_atomic_read_u32(&slot->definitions);
+
+	if (definitions == seen_definitions)
+		return;
+	seen_definitions = definitions;
+	queue_unlearn();
+}
+
 static void
 do_rounds(TimestampTz now)
 {
 	if (prepared_due() <= now && prepared_look(now))
 	{
 		queue_mark_all();
+		queue_unlearn();
 		reload = true;			/* it may have altered stream tables */
 	}
 	if (trim_due() <= now)
@@ -227,6 +241,7 @@ do_rounds(TimestampTz now)
 		worker_try_log("forgetting plans", trim_programs_task, &now);
 		prune_all_histories(now);
 		worker_try_log("looking for stale stream tables", stale_task, NULL);
+		notice_definitions();
 		reload = true;
 	}
 }
@@ -413,6 +428,7 @@ pgt_worker_main(Datum arg)
 	/* whatever happened while nobody looked has to be found out */
 	seen_catalog_changes = pg_atomic_read_u32(&slot->catalog_changes);
 	seen_prepares = pg_atomic_read_u32(&slot->prepares);
+	seen_definitions = pg_atomic_read_u32(&slot->definitions);
 	seen_pool_events = pg_atomic_read_u32(&slot->pool_events);
 	attempt_init();
 	prepared_watch();

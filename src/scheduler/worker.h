@@ -108,6 +108,8 @@ extern void queue_notice_changes(DatabaseSlot *slot);
 extern bool queue_has_news(DatabaseSlot *slot);
 /* Take all captured stream tables for changed. */
 extern void queue_mark_all(void);
+/* Forget that stream tables need not be recomputed without a change. */
+extern void queue_unlearn(void);
 /* A refresh starts, or started, at this time. */
 extern void queue_set_started(ScheduledTable *table, TimestampTz started_at);
 /* A refresh starts: from here on a change sets its bit anew. */

@@ -206,6 +206,27 @@ $node->safe_psql('db2', q{
 });
 ok(becomes_same($node, 'st', 'a, n', 'SELECT a, count(*) AS n FROM t GROUP BY a', 'db2'),
 	'made again, it is served again');
+$node->safe_psql('db2', q{
+	CREATE TABLE p (k int, v int) PARTITION BY LIST (k);
+	CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);
+	CREATE TABLE p2 (k int, v int);
+	CREATE TABLE child (a int);
+	INSERT INTO p2 VALUES (2, 2);
+	INSERT INTO child VALUES (5), (6);
+	SELECT pgtrickle.create_stream_table('st_p', 'SELECT k, v FROM p', '0s');
+	SELECT pgtrickle.create_stream_table('st_c', 'SELECT a FROM t', '0s');
+	INSERT INTO p VALUES (1, 1);
+});
+ok(becomes_same($node, 'st_p', 'k, v', 'SELECT k, v FROM p', 'db2'), 'a partitioned table is followed');
+# until it is known that nothing has to be recomputed
+sleep(3);
+$node->safe_psql('db2', q{
+	ALTER TABLE p ATTACH PARTITION p2 FOR VALUES IN (2);
+	ALTER TABLE child INHERIT t;
+});
+$node->reload;
+ok(becomes_same($node, 'st_p', 'k, v', 'SELECT k, v FROM p', 'db2'), 'and so are rows that come with a partition');
+ok(becomes_same($node, 'st_c', 'a', 'SELECT a FROM t', 'db2'), 'and with a child');
 $node->safe_psql('postgres', "DROP DATABASE db2 WITH (FORCE)");
 $node->safe_psql('postgres', "CREATE DATABASE db3 TEMPLATE template0");
 $node->safe_psql('postgres', "INSERT INTO t VALUES (14, 4, 14)");
