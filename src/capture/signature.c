@@ -7,8 +7,9 @@
  * disabled and enabled again, look as they did before, but changes in between
  * were not captured.  Each of these writes a new version of a row of
  * pg_inherits or pg_trigger.  The signature is a hash over the transactions
- * that wrote the present versions: another signature means that there may have
- * been a gap.
+ * that wrote the present versions, and over where these are, since a transaction
+ * may do it again after a refresh: another signature means that there may have
+ * been a gap.  VACUUM FULL of those catalogs gives another one in vain.
  *
  * To give a stored generated column another expression rewrites the table, and
  * fires no trigger; but the column has another default afterwards.
@@ -37,8 +38,10 @@ hash_row(uint64 hash, Oid oid, HeapTuple tuple)
 	TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
 	uint64		both = ((uint64) oid << 32) | xmin;
 
-	return hash_combine64(hash, hash_bytes_extended((const unsigned char *) &both,
+	hash = hash_combine64(hash, hash_bytes_extended((const unsigned char *) &both,
 													sizeof(both), 0));
+	return hash_combine64(hash, hash_bytes_extended((const unsigned char *) &tuple->t_self,
+													sizeof(ItemPointerData), 0));
 }
 
 static bool

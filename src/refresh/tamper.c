@@ -5,8 +5,10 @@
  *
  * Its owner can disable the guards, write, and enable them again; and ALTER TABLE
  * can compute a column anew.  All of that writes new versions of rows of pg_trigger
- * or pg_attribute.  So do harmless things, such as SET STATISTICS: then the next
- * refresh compares the rows with the query once in vain.
+ * or pg_attribute, which are told apart by the transaction that wrote them and by
+ * where they are.  So do harmless things, such as SET STATISTICS, or VACUUM FULL of
+ * those catalogs: then the next refresh compares the rows with the query once in
+ * vain.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,8 +29,10 @@
 static uint64
 hash_version(uint64 hash, uint32 number, HeapTuple tuple)
 {
-	return hash_combine64(hash, ((uint64) number << 32) |
+	hash = hash_combine64(hash, ((uint64) number << 32) |
 						  HeapTupleHeaderGetRawXmin(tuple->t_data));
+	return hash_combine64(hash, ((uint64) ItemPointerGetBlockNumber(&tuple->t_self) << 16) |
+						  ItemPointerGetOffsetNumber(&tuple->t_self));
 }
 
 static uint64

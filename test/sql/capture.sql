@@ -141,3 +141,32 @@ SELECT waiting('capture2.t_renamed') IS NOT NULL AS still_captured;
 SELECT pgtrickle.drop_stream_table('st');
 SELECT waiting('capture2.t_renamed') IS NULL AS not_captured;
 SELECT count(*) FROM pg_trigger WHERE tgrelid = 'capture2.t_renamed'::regclass AND tgname LIKE 'pg\_trickle\_cdc\_%';
+
+-- a gap again in the transaction that has repaired one
+CREATE TABLE capture.again (id int);
+INSERT INTO capture.again VALUES (1);
+SELECT made('capture.again_st', 'SELECT id FROM capture.again');
+CREATE PROCEDURE capture.gap(relid regclass, statement text) LANGUAGE plpgsql AS $$
+DECLARE
+	g name;
+BEGIN
+	EXECUTE format('ALTER TABLE %s DISABLE TRIGGER ALL', relid);
+	EXECUTE statement;
+	FOR g IN SELECT tgname FROM pg_trigger WHERE tgrelid = relid AND tgname LIKE 'pg\_trickle\_%'
+	LOOP
+		EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', relid, g);
+	END LOOP;
+END $$;
+BEGIN;
+CALL capture.gap('capture.again', 'INSERT INTO capture.again VALUES (2)');
+SELECT * FROM fresh('capture.again_st');
+CALL capture.gap('capture.again', 'INSERT INTO capture.again VALUES (3)');
+SELECT * FROM fresh('capture.again_st');
+CALL capture.gap('capture.again_st', 'DELETE FROM capture.again_st');
+SELECT * FROM fresh('capture.again_st');
+CALL capture.gap('capture.again_st', 'DELETE FROM capture.again_st');
+SELECT * FROM fresh('capture.again_st');
+COMMIT;
+SELECT action, exact FROM fresh('capture.again_st');
+SELECT pgtrickle.drop_stream_table('capture.again_st');
+DROP TABLE capture.again;
