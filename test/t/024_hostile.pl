@@ -113,7 +113,7 @@ as_mallory('postgres', 'INSERT INTO mine SELECT i, i FROM generate_series(21, 40
 ok($node->poll_query_until('postgres', "SELECT last_error_message ~ 'belongs to another role' FROM pgtrickle.stream_tables_info WHERE pgt_name = 'st_delta'"),
 	'what was given to the superuser is not run as him');
 nothing_gained('postgres', 'reassigned');
-is($node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 'pg_trickle%' AND datname = 'postgres'"),
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_trickle worker' AND datname = 'postgres'"),
 	'1', 'the worker is alive');
 $node->stop;
 done_testing();
