@@ -135,4 +135,16 @@ extern const char *source_object_name(SourceObject kind, const SourceIdentifier 
 /* Is it the name of such an object, of any source? */
 extern bool source_object_is(SourceObject kind, const char *name);
 
+/* ---- signature.c ---- */
+
+/*
+ * Add to a hash which version of a row of a catalog this is: by the transaction
+ * that wrote it, and where it is.
+ */
+extern uint64 signature_add_row(uint64 hash, uint32 number, HeapTuple tuple);
+/* The same of the rows of the triggers of a relation that are wanted. */
+extern uint64 signature_add_triggers(uint64 hash, Oid relid,
+									 bool (*wanted) (const char *trigger, const void *arg),
+									 const void *arg);
+
 #endif							/* PGT_CAPTURE_H */

@@ -32,11 +32,11 @@
 #include "capture/targets.h"
 #include "capture/triggers.h"
 
-static uint64
-hash_row(uint64 hash, Oid oid, HeapTuple tuple)
+uint64
+signature_add_row(uint64 hash, uint32 number, HeapTuple tuple)
 {
 	TransactionId xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
-	uint64		both = ((uint64) oid << 32) | xmin;
+	uint64		both = ((uint64) number << 32) | xmin;
 
 	hash = hash_combine64(hash, hash_bytes_extended((const unsigned char *) &both,
 													sizeof(both), 0));
@@ -45,17 +45,21 @@ hash_row(uint64 hash, Oid oid, HeapTuple tuple)
 }
 
 static bool
-is_ours(const char *trigger, const SourceIdentifier *source)
+is_ours(const char *trigger, const void *arg)
 {
+	const SourceIdentifier *source = arg;
+
 	for (int i = SOURCE_OBJECT_TRIGGER_INSERT; i < SOURCE_TRIGGER_KINDS; i++)
 		if (strcmp(trigger, source_object_name((SourceObject) i, source)) == 0)
 			return true;
 	return false;
 }
 
-/* Our triggers, in the order of their names. */
-static uint64
-hash_triggers(uint64 hash, Oid relid, const SourceIdentifier *source)
+/* In the order of their names. */
+uint64
+signature_add_triggers(uint64 hash, Oid relid,
+					   bool (*wanted) (const char *trigger, const void *arg),
+					   const void *arg)
 {
 	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -69,8 +73,8 @@ hash_triggers(uint64 hash, Oid relid, const SourceIdentifier *source)
 	{
 		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
 
-		if (is_ours(NameStr(trigger->tgname), source))
-			hash = hash_row(hash, trigger->oid, tuple);
+		if (wanted(NameStr(trigger->tgname), arg))
+			hash = signature_add_row(hash, trigger->oid, tuple);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -90,7 +94,7 @@ hash_attachment(uint64 hash, Oid relid)
 				ObjectIdGetDatum(relid));
 	scan = systable_beginscan(rel, InheritsRelidSeqnoIndexId, true, NULL, 1, &key);
 	while ((tuple = systable_getnext(scan)) != NULL)
-		hash = hash_row(hash, ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent, tuple);
+		hash = signature_add_row(hash, ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent, tuple);
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return hash;
@@ -119,7 +123,8 @@ uint64
 capture_signature(const ChangeTracking *tracking)
 {
 	List	   *partitions = list_copy(tracking->partitions);
-	uint64		hash = hash_triggers(0, tracking->source.oid, &tracking->source);
+	uint64		hash = signature_add_triggers(0, tracking->source.oid, is_ours,
+											  &tracking->source);
 	ListCell   *lc;
 
 	hash = hash_generated(hash, tracking->source.oid);
@@ -127,7 +132,8 @@ capture_signature(const ChangeTracking *tracking)
 	foreach(lc, partitions)
 	{
 		hash = hash_attachment(hash, lfirst_oid(lc));
-		hash = hash_triggers(hash, lfirst_oid(lc), &tracking->source);
+		hash = signature_add_triggers(hash, lfirst_oid(lc), is_ours,
+									  &tracking->source);
 		hash = hash_generated(hash, lfirst_oid(lc));
 	}
 	return hash;

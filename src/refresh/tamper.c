@@ -19,21 +19,11 @@
 #include "access/table.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_attribute.h"
-#include "catalog/pg_trigger.h"
-#include "common/hashfn.h"
 #include "utils/fmgroids.h"
 #include "utils/rel.h"
 
+#include "capture/capture.h"
 #include "refresh/storage.h"
-
-static uint64
-hash_version(uint64 hash, uint32 number, HeapTuple tuple)
-{
-	hash = hash_combine64(hash, ((uint64) number << 32) |
-						  HeapTupleHeaderGetRawXmin(tuple->t_data));
-	return hash_combine64(hash, ((uint64) ItemPointerGetBlockNumber(&tuple->t_self) << 16) |
-						  ItemPointerGetOffsetNumber(&tuple->t_self));
-}
 
 static uint64
 hash_columns(uint64 hash, Oid relid)
@@ -51,39 +41,22 @@ hash_columns(uint64 hash, Oid relid)
 		Form_pg_attribute att = (Form_pg_attribute) GETSTRUCT(tuple);
 
 		if (att->attnum > 0 && !att->attisdropped)
-			hash = hash_version(hash, att->attnum, tuple);
+			hash = signature_add_row(hash, att->attnum, tuple);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return hash;
 }
 
-static uint64
-hash_guards(uint64 hash, Oid relid)
+static bool
+is_guard(const char *trigger, const void *arg)
 {
-	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key, Anum_pg_trigger_tgrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, TriggerRelidNameIndexId, true, NULL, 1, &key);
-	while ((tuple = systable_getnext(scan)) != NULL)
-	{
-		Form_pg_trigger trigger = (Form_pg_trigger) GETSTRUCT(tuple);
-
-		if (strcmp(NameStr(trigger->tgname), PGT_GUARD_TRIGGER) == 0 ||
-			strcmp(NameStr(trigger->tgname), PGT_GUARD_ROW_TRIGGER) == 0)
-			hash = hash_version(hash, trigger->oid, tuple);
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return hash;
+	return strcmp(trigger, PGT_GUARD_TRIGGER) == 0 ||
+		strcmp(trigger, PGT_GUARD_ROW_TRIGGER) == 0;
 }
 
 uint64
 storage_signature(Oid relid)
 {
-	return hash_guards(hash_columns(0, relid), relid) | 1;
+	return signature_add_triggers(hash_columns(0, relid), relid, is_guard, NULL) | 1;
 }
