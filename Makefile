@@ -51,8 +51,9 @@ src/import/%.o: override CFLAGS += -w -fvisibility=hidden
 build/installcheck:
 	mkdir -p $@
 
-# See sql/README.md.  An update replays the parts but the tables; lines that end
-# in "-- since 0.32.0" are no part of 0.31.0.
+# See sql/README.md.  An update replays the parts but the tables and the event
+# trigger; lines that end in "-- since 0.32.0" are no part of 0.31.0.
+SQL_MADE_ONCE = sql/00_tables.sql sql/15_event_trigger.sql
 SQL_HEADER = printf '%s\n' '\echo Use "CREATE EXTENSION pg_trickle" to load this file. \quit'
 SQL_UPDATE_HEADER = printf '%s\n' '\echo Use "ALTER EXTENSION pg_trickle UPDATE" to load this file. \quit'
 SQL_LATER = -- since 0\.32\.0$$
@@ -66,12 +67,12 @@ sql/pg_trickle--0.31.0.sql: $(SQL_PARTS_0_31_0) Makefile
 
 sql/pg_trickle--0.31.0--0.32.0.sql: $(SQL_PARTS) $(wildcard sql/updates/0.31.0--0.32.0.*) Makefile
 	($(SQL_UPDATE_HEADER); cat sql/updates/0.31.0--0.32.0.before.sql; \
-	$(SQL_REPLAY) $(filter-out sql/00_tables.sql,$(SQL_PARTS)); \
+	$(SQL_REPLAY) $(filter-out $(SQL_MADE_ONCE),$(SQL_PARTS)); \
 	cat sql/updates/0.31.0--0.32.0.after.sql) > $@
 
 sql/pg_trickle--0.32.0--0.31.0.sql: $(SQL_PARTS_0_31_0) sql/updates/0.32.0--0.31.0.sql Makefile
 	($(SQL_UPDATE_HEADER); cat sql/updates/0.32.0--0.31.0.sql; \
-	sed '/$(SQL_LATER)/d' $(filter-out sql/00_tables.sql,$(SQL_PARTS_0_31_0)) | $(SQL_REPLAY)) > $@
+	sed '/$(SQL_LATER)/d' $(filter-out $(SQL_MADE_ONCE),$(SQL_PARTS_0_31_0)) | $(SQL_REPLAY)) > $@
 
 # ---- the archive for PGXN, of what is committed -------------------------------
 

@@ -137,12 +137,12 @@ AS 'MODULE_PATHNAME', 'pgt_version';
 COMMENT ON FUNCTION pgtrickle.version() IS
 	'version of pg_trickle that is installed in this database';
 
-CREATE FUNCTION pgtrickle.cdc_bypassed(source regclass)
-RETURNS boolean
-LANGUAGE c STABLE STRICT PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'pgt_cdc_bypassed';
-COMMENT ON FUNCTION pgtrickle.cdc_bypassed(regclass) IS
-	'condition of a trigger: can rows of a source now be changed without firing its statement triggers?';
+CREATE FUNCTION pgtrickle.cdc_inheritance()
+RETURNS event_trigger
+LANGUAGE c VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'pgt_cdc_inheritance';
+COMMENT ON FUNCTION pgtrickle.cdc_inheritance() IS
+	'event trigger: notice that a source becomes a child or partition of another table';
 
 CREATE FUNCTION pgtrickle.guard()
 RETURNS trigger

@@ -9,9 +9,10 @@
  * before the first row is touched.  What a trigger of the user does to the
  * stream table from inside such a statement finds no pass.
  *
- * Nor does that trigger fire for what comes through a parent, or by logical
- * replication.  A second one, by row, refuses that; it has the condition
- * pgtrickle.cdc_bypassed(), see capture/bypass.c.
+ * Nor does that trigger fire for what comes by logical replication: a second one,
+ * by row, which only sessions that replicate fire, refuses that.  A stream table
+ * cannot be changed through a parent, since it cannot be given any, see
+ * capture/bypass.c.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,6 +21,7 @@
 #include "catalog/namespace.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
+#include "replication/logicalworker.h"
 #include "utils/lsyscache.h"
 
 #include "apply/apply_internal.h"
@@ -61,6 +63,9 @@ pgt_guard(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("the guard of stream tables must be fired before a change")));
 
+	if (TRIGGER_FIRED_FOR_ROW(data->tg_event) && !IsLogicalWorker())
+		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ?
+							   data->tg_newtuple : data->tg_trigtuple);
 	if (TRIGGER_FIRED_FOR_ROW(data->tg_event) ||
 		RelationGetRelid(data->tg_relation) != admitted)
 		ereport(ERROR,
@@ -68,7 +73,7 @@ pgt_guard(PG_FUNCTION_ARGS)
 				 errmsg("cannot change stream table \"%s\" directly",
 						RelationGetRelationName(data->tg_relation)),
 				 TRIGGER_FIRED_FOR_ROW(data->tg_event) ?
-				 errdetail("It is maintained by pg_trickle, and is changed here through a parent or by replication.") :
+				 errdetail("It is maintained by pg_trickle, and is changed here by replication.") :
 				 errdetail("It is maintained by pg_trickle."),
 				 errhint("Change its sources, or drop it with pgtrickle.drop_stream_table().")));
 

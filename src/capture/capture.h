@@ -58,6 +58,13 @@ extern void capture_rename(Oid source, const char *stable_name);
 extern void capture_withdraw(Oid source);
 
 /*
+ * Tell every consumer of a source that changes may have been lost: a marker, in
+ * its buffer if there is one.  The caller keeps the buffer from being dropped by
+ * a lock on the source.
+ */
+extern void capture_mark(const ChangeTracking *tracking);
+
+/*
  * After the list of consumers changed: remove, or drop unused buffer columns.
  */
 extern void capture_adjust(Oid source);

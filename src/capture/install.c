@@ -154,18 +154,20 @@ install_triggers(const ChangeTracking *tracking)
 	superuser_leave(&ctx);
 }
 
-/* Tell every consumer that changes may have been lost. */
-static void
-write_marker(Oid source, Oid buffer)
+void
+capture_mark(const ChangeTracking *tracking)
 {
-	Relation	rel = table_open(buffer, RowExclusiveLock);
+	Oid			buffer = buffer_relid(&tracking->source);
+	Relation	rel = OidIsValid(buffer) ? try_table_open(buffer, RowExclusiveLock) : NULL;
 	BufferWriter *writer;
 
+	if (rel == NULL)
+		return;
 	writer = buffer_writer_begin(rel, RelationGetNumberOfAttributes(rel) - BUFFER_FIXED_ATTRS, NULL);
 	buffer_writer_marker(writer);
 	buffer_writer_end(writer);
 	table_close(rel, NoLock);
-	capture_note(source);
+	capture_note(tracking->source.oid);
 	CommandCounterIncrement();
 }
 
@@ -175,11 +177,11 @@ write_marker(Oid source, Oid buffer)
  * those of transactions to come.
  */
 static void
-start_afresh(const ChangeTracking *tracking, Oid buffer)
+start_afresh(const ChangeTracking *tracking)
 {
 	if (change_tracking_is_foreign(tracking))
 		buffer_empty(&tracking->source);
-	write_marker(tracking->source.oid, buffer);
+	capture_mark(tracking);
 }
 
 /* Remove our triggers from a relation that may be gone. */
@@ -204,7 +206,6 @@ capture_ensure(Oid source, const Bitmapset *columns)
 	ChangeTracking *tracking;
 	char	   *reason;
 	char	   *broken = NULL;
-	Oid			buffer;
 	bool		is_new;
 	ListCell   *lc;
 
@@ -238,7 +239,7 @@ capture_ensure(Oid source, const Bitmapset *columns)
 	tracking->mode = source_capture_mode(source);
 	tracking->placement = placement_of(source).kind;
 
-	buffer = buffer_ensure(&tracking->source, columns);
+	buffer_ensure(&tracking->source, columns);
 	if (is_new || broken)
 	{
 		install_triggers(tracking);
@@ -246,7 +247,7 @@ capture_ensure(Oid source, const Bitmapset *columns)
 		change_tracking_write(tracking);
 	}
 	if (broken)
-		start_afresh(tracking, buffer);
+		start_afresh(tracking);
 	return tracking;
 }
 
@@ -386,7 +387,6 @@ capture_rename(Oid source, const char *stable_name)
 	SourceIdentifier before;
 	bool		exists = relation_exists(source);
 	char	   *broken = NULL;
-	Oid			buffer;
 	SuperuserContext ctx;
 
 	if (tracking == NULL)
@@ -410,7 +410,6 @@ capture_rename(Oid source, const char *stable_name)
 	}
 	change_tracking_write(tracking);
 	dependency_rename(&tracking->source);
-	buffer = buffer_relid(&tracking->source);
-	if (broken && OidIsValid(buffer))
-		start_afresh(tracking, buffer);
+	if (broken)
+		start_afresh(tracking);
 }

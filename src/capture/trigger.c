@@ -14,8 +14,8 @@
  * rows of the child in their transition tables, and nothing tells which.  Until
  * the next refresh gives it row triggers, its changes are a marker, too.
  *
- * The row trigger of a table that has statement triggers fires where these do not
- * tell everything (bypass.c), and leaves a marker.
+ * The row trigger of a table that has statement triggers leaves a marker where
+ * changes come by logical replication, which fires no others (bypass.c).
  *
  * The function does its work only when called by a trigger that we made: of
  * the name that it has for a source to which the relation belongs today.
@@ -35,6 +35,7 @@
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
+#include "replication/logicalworker.h"
 #include "utils/rel.h"
 #include "utils/tuplestore.h"
 
@@ -149,7 +150,7 @@ can_lose_rows(const TriggerData *td)
 static void
 capture_bypass(CaptureRows *rows)
 {
-	if (!bypass_is_marked(rows->target->buffer))
+	if (IsLogicalWorker() && !bypass_is_marked(rows->target->buffer))
 		capture_rows_marker(rows);
 }
 

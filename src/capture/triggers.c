@@ -5,9 +5,9 @@
  *
  * Statement triggers with transition tables cost a third of row triggers, and
  * serve every statement that names the table.  They do not fire for what comes
- * through a parent, or by logical replication; a row trigger that does nothing
- * else sees to it that this is noticed (bypass.c).  Those of a parent are given
- * the rows of its children as if they were its own.
+ * through a parent, or by logical replication; bypass.c sees to it that this is
+ * noticed.  Those of a parent are given the rows of its children as if they were
+ * its own.
  *
  * Nor can they be trusted with a partitioned table: a MERGE that moves a row
  * to another partition puts the two halves into the transition tables of
@@ -27,7 +27,8 @@
  * a function of the source, which is the same under another name.
  *
  * All are ENABLE ALWAYS: sessions with session_replication_role = replica
- * change tables, too.
+ * change tables, too.  Only the row trigger beside statement triggers is ENABLE
+ * REPLICA.
  *
  *-------------------------------------------------------------------------
  */
@@ -175,18 +176,12 @@ trigger_function(const SourceIdentifier *source)
 						  0, NULL, true);
 }
 
-/* Has the row trigger only to tell that the statement triggers see nothing? */
-static bool
-is_conditional(SourceObject kind, CaptureMode mode)
+/* The row trigger beside statement triggers is for replication alone. */
+static char
+trigger_enabled(SourceObject kind, CaptureMode mode)
 {
-	return kind == SOURCE_OBJECT_TRIGGER_ROW && mode == CAPTURE_BY_STATEMENT;
-}
-
-static bool
-condition_in_place(const Trigger *trigger, Oid relid, bool conditional)
-{
-	return conditional ? bypass_condition_matches(trigger->tgqual, relid) :
-		trigger->tgqual == NULL;
+	return kind == SOURCE_OBJECT_TRIGGER_ROW && mode == CAPTURE_BY_STATEMENT ?
+		TRIGGER_FIRES_ON_REPLICA : TRIGGER_FIRES_ALWAYS;
 }
 
 static bool
@@ -232,11 +227,11 @@ trigger_in_place(Relation rel, SourceObject kind, const ChangeTracking *tracking
 
 		if (strcmp(trigger->tgname, name) != 0)
 			continue;
-		return trigger->tgenabled == TRIGGER_FIRES_ALWAYS &&
+		return trigger->tgenabled == trigger_enabled(kind, tracking->mode) &&
 			trigger->tgfoid == function &&
 			trigger->tgtype == form->type &&
 			trigger->tgnattr == 0 &&
-			condition_in_place(trigger, RelationGetRelid(rel), is_conditional(kind, tracking->mode)) &&
+			trigger->tgqual == NULL &&
 			(trigger->tgoldtable != NULL) == (form->tables && strstr(form->tables, "OLD")) &&
 			(trigger->tgnewtable != NULL) == (form->tables && strstr(form->tables, "NEW"));
 	}
@@ -251,21 +246,20 @@ trigger_install(Oid relid, SourceObject kind, const ChangeTracking *tracking)
 	const char *name = source_object_name(kind, source);
 	char	   *table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 												   get_rel_name(relid));
-	char	   *condition = is_conditional(kind, tracking->mode) ?
-		psprintf(" WHEN (%s)", bypass_condition(table)) : "";
+	const char *enable = trigger_enabled(kind, tracking->mode) == TRIGGER_FIRES_ALWAYS ?
+		"ALWAYS" : "REPLICA";
 
 	trigger_remove(relid, kind, source);
-	superuser_execute(psprintf("CREATE TRIGGER %s AFTER %s ON %s%s%s FOR EACH %s%s"
+	superuser_execute(psprintf("CREATE TRIGGER %s AFTER %s ON %s%s%s FOR EACH %s"
 							   " EXECUTE FUNCTION %s()",
 							   quote_identifier(name), form->events, table,
 							   form->tables ? " REFERENCING " : "",
 							   form->tables ? form->tables : "",
 							   (form->type & TRIGGER_TYPE_ROW) ? "ROW" : "STATEMENT",
-							   condition,
 							   quote_qualified_identifier(function_schema(source),
 														  function_name(source))));
-	superuser_execute(psprintf("ALTER TABLE ONLY %s ENABLE ALWAYS TRIGGER %s",
-							   table, quote_identifier(name)));
+	superuser_execute(psprintf("ALTER TABLE ONLY %s ENABLE %s TRIGGER %s",
+							   table, enable, quote_identifier(name)));
 	CommandCounterIncrement();
 }
 

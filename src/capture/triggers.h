@@ -26,13 +26,10 @@ extern bool capture_mode_serves(CaptureMode mode, CaptureMode wanted);
 /* Should a relation of a source have this kind of trigger? */
 extern bool trigger_wanted(SourceObject kind, char relkind, CaptureMode mode);
 
-/* The condition of a source's row trigger where it has statement triggers. */
-extern char *bypass_condition(const char *table);
-extern bool bypass_condition_matches(const char *condition, Oid relid);
 /* Was the marker of the current command written to the buffer?  It is now. */
 extern bool bypass_is_marked(Oid buffer);
 
-/* Does rel have the trigger, enabled always and as we would make it? */
+/* Does rel have the trigger, enabled and else as we would make it? */
 extern bool trigger_in_place(Relation rel, SourceObject kind,
 							 const ChangeTracking *tracking);
 

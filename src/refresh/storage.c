@@ -113,11 +113,10 @@ create_table(const char *schema, const char *name, const DeltaProgram *program)
 					 table));
 	run_sql(psprintf("CREATE TRIGGER " PGT_GUARD_ROW_TRIGGER
 					 " BEFORE INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW"
-					 " WHEN (" PGT_SCHEMA ".cdc_bypassed(%s))"
 					 " EXECUTE FUNCTION " PGT_SCHEMA ".guard()",
-					 table, quote_literal_cstr(table)));
+					 table));
 	run_sql(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER " PGT_GUARD_TRIGGER
-					 ", ENABLE ALWAYS TRIGGER " PGT_GUARD_ROW_TRIGGER,
+					 ", ENABLE REPLICA TRIGGER " PGT_GUARD_ROW_TRIGGER,
 					 table));
 	return relid;
 }

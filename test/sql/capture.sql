@@ -12,8 +12,8 @@ SELECT capture_mode, source_stable_name ~ '^[0-9a-f]{16}$' AS well_named
   FROM pgtrickle.pgt_change_tracking WHERE source = 't'::regclass;
 -- statement triggers for each kind of change, fired always; one by row sees to
 -- what goes past them
-SELECT count(*) AS triggers, bool_and(tgenabled = 'A') AS always,
-	bool_and(tgfoid = 'pgtrickle.cdc_capture'::regproc) AS one_function, bool_and((tgtype & 1 = 1) = (tgqual IS NOT NULL)) AS by_statement
+SELECT count(*) AS triggers, bool_and(tgenabled = CASE WHEN tgtype & 1 = 1 THEN 'R' ELSE 'A' END) AS enabled,
+	bool_and(tgfoid = 'pgtrickle.cdc_capture'::regproc) AS one_function, bool_and(tgqual IS NULL) AS unconditional
   FROM pg_trigger WHERE tgrelid = 't'::regclass AND tgname LIKE 'pg\_trickle\_cdc\_%';
 
 SELECT waiting('t');

@@ -55,6 +55,9 @@ my $catalogue = q{
 	SELECT concat_ws(' | ', 'constraint', m.identity, conname, pg_get_constraintdef(k.oid))
 	  FROM member m JOIN pg_constraint k ON conrelid = m.objid
 	UNION ALL
+	SELECT concat_ws(' | ', 'event trigger', m.identity, evtevent, evtenabled, evttags, evtfoid::regproc)
+	  FROM member m JOIN pg_event_trigger ON pg_event_trigger.oid = m.objid
+	UNION ALL
 	SELECT concat_ws(' | ', 'dumped', r::text, extcondition[n])
 	  FROM pg_extension, unnest(extconfig::regclass[]) WITH ORDINALITY u (r, n) WHERE extname = 'pg_trickle'
 	UNION ALL
@@ -125,7 +128,7 @@ my $objects = q{
 		UNION ALL
 		SELECT regexp_replace(proname, '_[0-9]{1,10}$', '_OID') FROM pg_proc WHERE pronamespace = 'pgtrickle_changes'::regnamespace
 		UNION ALL
-		SELECT regexp_replace(tgname, '_[0-9]{1,10}$', '_OID') || CASE WHEN tgenabled = 'A' THEN '' ELSE ' disabled' END
+		SELECT regexp_replace(tgname, '_[0-9]{1,10}$', '_OID') || CASE WHEN tgenabled IN ('A', 'R') THEN '' ELSE ' disabled' END
 		  FROM pg_trigger WHERE tgname ~ 'cdc') x,
 		LATERAL (SELECT regexp_replace(x.name, '_[0-9a-f]{16}$', '_STABLE') AS name) o
 	GROUP BY 1 ORDER BY 1};
