@@ -15,6 +15,7 @@
 
 #include "pgt.h"
 #include "access/htup.h"
+#include "catalog/pg_database.h"
 #include "datatype/timestamp.h"
 #include "nodes/bitmapset.h"
 #include "nodes/pg_list.h"
@@ -322,6 +323,14 @@ extern bool change_tracking_is_foreign(const ChangeTracking *tracking);
 /* Insert or replace; invalidates the relcache entries of source and partitions. */
 extern void change_tracking_write(const ChangeTracking *tracking);
 extern void change_tracking_delete(const ChangeTracking *tracking);
+
+/* ---- databases.c ---- */
+
+/*
+ * Call note for each database that can be connected to and is no template, in a
+ * transaction of its own and in the caller's memory context.
+ */
+extern void databases_scan(void (*note) (const FormData_pg_database *form));
 
 /* ---- invalidation.c ---- */
 

@@ -22,12 +22,6 @@
 #include <limits.h>
 #include <signal.h>
 
-#include "access/heapam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "access/tableam.h"
-#include "access/xact.h"
-#include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -39,9 +33,9 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "catalog/catalog.h"
 #include "monitor/endpoint.h"
 #include "monitor/exposition.h"
 #include "monitor/http.h"
@@ -254,13 +248,10 @@ compare_databases(const ListCell *a, const ListCell *b)
 }
 
 static void
-note_database(Form_pg_database form)
+note_database(const FormData_pg_database *form)
 {
-	EndpointDatabase *database;
+	EndpointDatabase *database = find_database(form->oid);
 
-	if (form->datistemplate || !form->datallowconn)
-		return;
-	database = find_database(form->oid);
 	if (database == NULL)
 	{
 		database = MemoryContextAllocZero(TopMemoryContext, sizeof(EndpointDatabase));
@@ -310,26 +301,12 @@ forget_unseen(void)
 static void
 scan_databases(void)
 {
-	MemoryContext save = CurrentMemoryContext;
-	Relation	rel;
-	TableScanDesc scan;
-	HeapTuple	tuple;
+	MemoryContext save = MemoryContextSwitchTo(TopMemoryContext);
 
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	rel = table_open(DatabaseRelationId, AccessShareLock);
-	scan = table_beginscan_catalog(rel, 0, NULL);
-	MemoryContextSwitchTo(TopMemoryContext);
-	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
-		note_database((Form_pg_database) GETSTRUCT(tuple));
-	table_endscan(scan);
-	table_close(rel, AccessShareLock);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(save);
-
+	databases_scan(note_database);
 	forget_unseen();
 	list_sort(databases, compare_databases);
+	MemoryContextSwitchTo(save);
 }
 
 /* ---- asking ---- */

@@ -10,19 +10,13 @@
  * than STARTING_MAX workers look at the same time, which leaves background
  * workers to others.
  *
- * The launcher is connected to no database: pg_database is shared.
+ * The launcher is connected to no database.
  *
  *-------------------------------------------------------------------------
  */
 #include "pgt.h"
 
 #include "access/genam.h"
-#include "access/heapam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
-#include "access/tableam.h"
-#include "access/xact.h"
-#include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -33,9 +27,9 @@
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "catalog/catalog.h"
 #include "monitor/endpoint.h"
 #include "scheduler/pool.h"
 #include "scheduler/scheduler.h"
@@ -69,14 +63,10 @@ static bool worker_refused = false;
 /* ---- pg_database ---- */
 
 static void
-note_database(Form_pg_database form)
+note_database(const FormData_pg_database *form)
 {
 	LauncherDatabase *database;
 	bool		found;
-
-	/* a limit below -1 marks what an interrupted DROP DATABASE left */
-	if (!form->datallowconn || form->datistemplate || form->datconnlimit < -1)
-		return;
 
 	database = hash_search(databases, &form->oid, HASH_ENTER, &found);
 	if (!found)
@@ -113,23 +103,7 @@ forget_unseen(void)
 static void
 scan_databases(void)
 {
-	MemoryContext save = CurrentMemoryContext;
-	Relation	rel;
-	TableScanDesc scan;
-	HeapTuple	tuple;
-
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	rel = table_open(DatabaseRelationId, AccessShareLock);
-	scan = table_beginscan_catalog(rel, 0, NULL);
-	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
-		note_database((Form_pg_database) GETSTRUCT(tuple));
-	table_endscan(scan);
-	table_close(rel, AccessShareLock);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-	MemoryContextSwitchTo(save);
-
+	databases_scan(note_database);
 	forget_unseen();
 }
 
