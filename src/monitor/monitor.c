@@ -47,18 +47,6 @@ PG_FUNCTION_INFO_V1(pgt_reset_stats);
 PG_FUNCTION_INFO_V1(pgt_progress);
 PG_FUNCTION_INFO_V1(pgt_pending_changes);
 
-/* Changes of a source that is not captured cannot be ruled out. */
-static bool
-has_uncaptured_source(const StreamTable *st)
-{
-	ListCell   *lc;
-
-	foreach(lc, dependency_read(st->pgt_id))
-		if (!dependency_is_captured(lfirst(lc)))
-			return true;
-	return false;
-}
-
 /* NULL if it is not for the caller to know, or not a stream table. */
 static StreamTable *
 read_visible(Oid relid)
@@ -66,14 +54,6 @@ read_visible(Oid relid)
 	if (get_rel_name(relid) == NULL || !stream_table_may_see(relid))
 		return NULL;
 	return stream_table_read(relid, NULL);
-}
-
-static bool
-might_change(const StreamTable *st)
-{
-	/* without its query nobody knows what it should hold */
-	return !st->is_populated || !OidIsValid(st->defview) || st->needs_reinit ||
-		st->definition_moved || has_uncaptured_source(st) || refresh_has_pending(st);
 }
 
 /*
@@ -87,7 +67,7 @@ pgt_has_pending(PG_FUNCTION_ARGS)
 
 	if (st == NULL)
 		PG_RETURN_NULL();
-	PG_RETURN_BOOL(might_change(st));
+	PG_RETURN_BOOL(refresh_has_pending(st));
 }
 
 /* Relation of a stream table, named as the user sees it. */
@@ -170,7 +150,7 @@ next_refresh(const StreamTable *st)
 		return psprintf("none: %s", gate);
 	if (st->status == STREAM_TABLE_ERROR)
 		return psprintf("again after the error, %s", next_kind(st));
-	if (!might_change(st))
+	if (!refresh_has_pending(st))
 		return "when a change commits";
 	return next_kind(st);
 }

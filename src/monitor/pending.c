@@ -18,7 +18,6 @@
 #include "pgt.h"
 
 #include "access/table.h"
-#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "utils/hsearch.h"
@@ -28,7 +27,7 @@
 #include "buffer/buffer.h"
 #include "catalog/catalog.h"
 #include "monitor/pending.h"
-#include "refresh/storage.h"
+#include "refresh/refresh.h"
 
 typedef enum NodeState
 {
@@ -79,17 +78,12 @@ node_get(HTAB *table, int64 key)
 	return entry ? entry->node : NULL;
 }
 
-/* What can be said of a stream table without its sources. */
 static void
 node_init(GraphNode *node, const StreamTable *st)
 {
 	node->st = st;
 	node->sources = NIL;
-	node->state = !st->is_populated || !OidIsValid(st->defview) || st->needs_reinit ||
-		st->definition_moved || st->frontier == NULL || storage_may_be_reset(st->relid) ||
-		(st->evaluated_at != 0 &&
-		 st->evaluated_at != GetCurrentTransactionStartTimestamp()) ?
-		NODE_PENDING : NODE_UNKNOWN;
+	node->state = refresh_pending_by_itself(st) ? NODE_PENDING : NODE_UNKNOWN;
 }
 
 static int

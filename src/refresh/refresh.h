@@ -82,8 +82,15 @@ extern void refresh_trim_buffers(const StreamTable *st);
 extern bool refresh_has_changes(const StreamTable *st);
 
 /*
- * The same, or has the clock gone on where it is an input, or is there a change
- * that a stream table which it reads would consume?  A hint, not a promise.
+ * Must the next refresh recompute, or look at the clock, whatever its sources
+ * hold?  Also if it would be refused, for want of a query.
+ */
+extern bool refresh_pending_by_itself(const StreamTable *st);
+
+/*
+ * Might the next refresh do anything: by itself, for changes of sources, because
+ * these are not captured, or because a stream table that it reads might be changed
+ * by its own?  A hint, not a promise.
  */
 extern bool refresh_has_pending(const StreamTable *st);
 

@@ -116,23 +116,13 @@ clock_has_moved(const StreamTable *st)
 		st->evaluated_at != GetCurrentTransactionStartTimestamp();
 }
 
-/* Must a stream table be refreshed before one that reads it can be up to date? */
-static bool
-source_has_pending(const Dependency *dep)
+bool
+refresh_pending_by_itself(const StreamTable *st)
 {
-	StreamTable *st;
-	ListCell   *lc;
-
-	check_stack_depth();
-	if (!stream_table_exists(dep->source))
-		return false;
-	st = stream_table_read(dep->source, NULL);
-	if (!st->is_populated || st->needs_reinit)
-		return true;
-	foreach(lc, dependency_read(st->pgt_id))
-		if (!dependency_is_captured(lfirst(lc)))
-			return true;
-	return refresh_has_pending(st);
+	/* without its query nobody knows what it should hold */
+	return !st->is_populated || !OidIsValid(st->defview) || st->needs_reinit ||
+		st->definition_moved || st->frontier == NULL ||
+		storage_may_be_reset(st->relid) || clock_has_moved(st);
 }
 
 bool
@@ -140,10 +130,19 @@ refresh_has_pending(const StreamTable *st)
 {
 	ListCell   *lc;
 
-	if (refresh_has_changes(st) || clock_has_moved(st))
+	check_stack_depth();
+	if (refresh_pending_by_itself(st) || refresh_has_changes(st))
 		return true;
 	foreach(lc, dependency_read(st->pgt_id))
-		if (source_has_pending(lfirst(lc)))
+	{
+		Dependency *dep = lfirst(lc);
+
+		/* changes of a source that is not captured cannot be ruled out */
+		if (!dependency_is_captured(dep))
 			return true;
+		if (stream_table_exists(dep->source) &&
+			refresh_has_pending(stream_table_read(dep->source, NULL)))
+			return true;
+	}
 	return false;
 }
