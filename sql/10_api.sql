@@ -137,12 +137,12 @@ AS 'MODULE_PATHNAME', 'pgt_version';
 COMMENT ON FUNCTION pgtrickle.version() IS
 	'version of pg_trickle that is installed in this database';
 
-CREATE FUNCTION pgtrickle.cdc_inheritance()
+CREATE FUNCTION pgtrickle.table_altered()
 RETURNS event_trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'pgt_cdc_inheritance';
-COMMENT ON FUNCTION pgtrickle.cdc_inheritance() IS
-	'event trigger: notice that a source becomes a child or partition of another table';
+AS 'MODULE_PATHNAME', 'pgt_table_altered';
+COMMENT ON FUNCTION pgtrickle.table_altered() IS
+	'event trigger: notice that a source is given a parent, or that a table is made logged';
 
 CREATE FUNCTION pgtrickle.guard()
 RETURNS trigger

@@ -298,9 +298,9 @@ BEGIN ATOMIC
 		UNION ALL SELECT 9, 'buffer_growth', ARRAY(SELECT format('%s for %s: %s', b.source_table, b.stream_table, b.pending_rows)
 				FROM b WHERE b.pending_rows > 1000000 ORDER BY b.pending_rows DESC),
 			'WARN', 'more than a million changes wait', 'no more than a million changes wait for any stream table'
-		UNION ALL SELECT 10, 'inheritance', ARRAY(SELECT e.evtname FROM pg_catalog.pg_event_trigger e
-				WHERE e.evtname = 'pg_trickle_cdc_inheritance' AND e.evtenabled <> 'A'),
-			'WARN', 'not enabled always, so that a source may be given a parent unnoticed', 'a source that is given a parent is noticed')
+		UNION ALL SELECT 10, 'event_trigger', ARRAY(SELECT e.evtname FROM pg_catalog.pg_event_trigger e
+				WHERE e.evtname = 'pg_trickle_table_altered' AND e.evtenabled <> 'A'),
+			'WARN', 'not enabled always, so that ALTER TABLE may go unnoticed', 'ALTER TABLE is noticed')
 	SELECT c.check_name,
 		CASE WHEN cardinality(c.bad) = 0 THEN 'OK' ELSE c.severity END,
 		CASE

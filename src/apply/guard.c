@@ -12,7 +12,7 @@
  * Nor does that trigger fire for what comes by logical replication: a second one,
  * by row, which only sessions that replicate fire, refuses that.  A stream table
  * cannot be changed through a parent, since it cannot be given any, see
- * capture/bypass.c.
+ * api/altered.c.
  *
  *-------------------------------------------------------------------------
  */

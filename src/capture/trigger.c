@@ -15,7 +15,7 @@
  * the next refresh gives it row triggers, its changes are a marker, too.
  *
  * The row trigger of a table that has statement triggers leaves a marker where
- * changes come by logical replication, which fires no others (bypass.c).
+ * changes come by logical replication, which fires no others.
  *
  * The function does its work only when called by a trigger that we made: of
  * the name that it has for a source to which the relation belongs today.
@@ -32,6 +32,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "commands/trigger.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
@@ -146,11 +147,33 @@ can_lose_rows(const TriggerData *td)
 	return td->tg_relation->rd_rel->relpersistence != RELPERSISTENCE_PERMANENT;
 }
 
-/* Once a command, not for every row of it. */
-static void
-capture_bypass(CaptureRows *rows)
+/*
+ * Is the marker of this command already written?  The number of a command that
+ * failed is used again, but not in the same subtransaction.
+ */
+static bool
+is_marked(Oid buffer)
 {
-	if (IsLogicalWorker() && !bypass_is_marked(rows->target->buffer))
+	static FullTransactionId xid = {0};
+	static CommandId command = InvalidCommandId;
+	static Oid	marked = InvalidOid;
+	bool		result = marked == buffer && command == GetCurrentCommandId(false) &&
+		FullTransactionIdEquals(xid, GetCurrentFullTransactionId());
+
+	marked = buffer;
+	command = GetCurrentCommandId(false);
+	xid = GetCurrentFullTransactionId();
+	return result;
+}
+
+/*
+ * Logical replication fires no statement trigger.  A marker serves, once a
+ * command, until the next refresh finds the source to be subscribed.
+ */
+static void
+capture_replicated(CaptureRows *rows)
+{
+	if (IsLogicalWorker() && !is_marked(rows->target->buffer))
 		capture_rows_marker(rows);
 }
 
@@ -162,7 +185,7 @@ capture_event(CaptureRows *rows, TriggerData *td)
 		capture_rows_marker(rows);
 	else if (TRIGGER_FIRED_FOR_ROW(td->tg_event) &&
 			 rows->target->mode == CAPTURE_BY_STATEMENT)
-		capture_bypass(rows);
+		capture_replicated(rows);
 	else if (!TRIGGER_FIRED_FOR_ROW(td->tg_event))
 		capture_statement(rows, td);
 	else if (TRIGGER_FIRED_BY_UPDATE(td->tg_event))

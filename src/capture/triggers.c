@@ -5,9 +5,11 @@
  *
  * Statement triggers with transition tables cost a third of row triggers, and
  * serve every statement that names the table.  They do not fire for what comes
- * through a parent, or by logical replication; bypass.c sees to it that this is
- * noticed.  Those of a parent are given the rows of its children as if they were
- * its own.
+ * through a parent, or by logical replication.  Who becomes a child is marked by
+ * whoever makes it one (api/altered.c), and a row trigger, which only sessions that
+ * replicate fire, marks what they bring: a table can be subscribed, and cease to
+ * be, between two refreshes.  Those of a parent are given the rows of its children
+ * as if they were its own.
  *
  * Nor can they be trusted with a partitioned table: a MERGE that moves a row
  * to another partition puts the two halves into the transition tables of

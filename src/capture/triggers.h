@@ -26,8 +26,6 @@ extern bool capture_mode_serves(CaptureMode mode, CaptureMode wanted);
 /* Should a relation of a source have this kind of trigger? */
 extern bool trigger_wanted(SourceObject kind, char relkind, CaptureMode mode);
 
-/* Was the marker of the current command written to the buffer?  It is now. */
-extern bool bypass_is_marked(Oid buffer);
 
 /* Does rel have the trigger, enabled and else as we would make it? */
 extern bool trigger_in_place(Relation rel, SourceObject kind,

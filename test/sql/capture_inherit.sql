@@ -192,4 +192,4 @@ ALTER TABLE plain NO INHERIT bare;
 RESET session_replication_role;
 SELECT * FROM fresh('of_plain');
 SELECT last_refresh_reason FROM pgtrickle.stream_tables_info WHERE pgt_name = 'of_plain';
-SELECT pgtrickle.cdc_inheritance();
+SELECT pgtrickle.table_altered();

@@ -137,5 +137,33 @@ $node->start;
 $node->safe_psql('postgres', 'ALTER TABLE t SET LOGGED; INSERT INTO t VALUES (301, 1, 300)');
 all_right($node, 'logged again without anybody having looked');
 
+# ---- and with nobody having written to it, nor to a partition; stream tables, too
+$node->safe_psql('postgres', q{
+	CREATE TABLE p (k int, v int) PARTITION BY LIST (k);
+	CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);
+	CREATE TABLE p2 PARTITION OF p DEFAULT;
+	INSERT INTO p SELECT i % 3, i FROM generate_series(1, 20) i;
+	SELECT pgtrickle.create_stream_table('st_parts', 'SELECT k, count(*) AS n FROM p GROUP BY k', '1h', 'DIFFERENTIAL');
+	INSERT INTO t SELECT i, i % 4, i FROM generate_series(1, 40) i});
+push @tables, [ 'st_parts', 'k, n', 'SELECT k, count(*) AS n FROM p GROUP BY k' ];
+all_right($node, 'filled once more');
+$node->safe_psql('postgres', 'ALTER TABLE t SET UNLOGGED; ALTER TABLE p2 SET UNLOGGED');
+$node->stop('immediate');
+$node->start;
+is($node->safe_psql('postgres', 'SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM p), (SELECT count(*) FROM st_agg)'),
+	'0|7|0', 'a crash has emptied them');
+$node->safe_psql('postgres', 'ALTER TABLE t SET LOGGED; ALTER TABLE p2 SET LOGGED; ALTER TABLE st_agg SET LOGGED; ALTER TABLE st_kept SET LOGGED');
+is($node->safe_psql('postgres', "SELECT bool_and(staleness > '0') FROM pgtrickle.pgt_status() WHERE name ~ 'agg|kept|logged|parts'"),
+	't', 'logged again unwritten: nobody claims to be fresh');
+all_right($node, 'logged again unwritten');
+
+$node->safe_psql('postgres', 'INSERT INTO t SELECT i, i % 4, i FROM generate_series(1, 40) i; ALTER TABLE st_agg SET UNLOGGED');
+all_right($node, 'filled for the last time');
+$node->stop('immediate');
+$node->start;
+$node->safe_psql('postgres', 'ALTER TABLE st_agg SET LOGGED; UPDATE t SET v = 0 WHERE k = 1');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM st_agg'), '0', 'a stream table alone was emptied');
+all_right($node, 'a stream table is logged again');
+
 $node->stop;
 done_testing();
