@@ -144,6 +144,13 @@ AS 'MODULE_PATHNAME', 'pgt_table_altered';
 COMMENT ON FUNCTION pgtrickle.table_altered() IS
 	'event trigger: notice that a source is given a parent, or that a table is made logged';
 
+CREATE FUNCTION pgtrickle.pgt_may_see(relation regclass)
+RETURNS boolean
+LANGUAGE c STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pgt_may_see';
+COMMENT ON FUNCTION pgtrickle.pgt_may_see(regclass) IS
+	'whether the caller may know of a stream table, or of a source: he has any privilege on it, or is in pg_monitor, who also knows of what is gone';
+
 CREATE FUNCTION pgtrickle.guard()
 RETURNS trigger
 LANGUAGE c VOLATILE PARALLEL UNSAFE

@@ -74,8 +74,7 @@ SELECT CASE WHEN g.source <> 0::regclass THEN g.source END AS source,
 					 WHERE d.pgt_id = s.pgt_id AND d.source = g.source)) AS held
   FROM pgtrickle.pgt_gates g
  WHERE g.source = 0::regclass
-	OR has_table_privilege(g.source, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
-	OR pg_has_role('pg_monitor', 'USAGE');
+	OR pgtrickle.pgt_may_see(g.source);
 COMMENT ON VIEW pgtrickle.source_gates IS
 	'sources that are gated';
 COMMENT ON COLUMN pgtrickle.source_gates.source IS 'the source; NULL: all stream tables are paused';

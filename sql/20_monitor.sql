@@ -130,8 +130,7 @@ SELECT s.pgt_id,
 		e.effective_schedule,
 		pgtrickle.pgt_schedule_interval(e.effective_schedule) AS target_staleness
 	  FROM (SELECT pgtrickle.schedule_in_force(s.pgt_relid) AS effective_schedule OFFSET 0) e) l ON true
- WHERE has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
-	OR pg_has_role('pg_monitor', 'USAGE');
+ WHERE pgtrickle.pgt_may_see(c.oid);
 COMMENT ON VIEW pgtrickle.stream_tables_info IS
 	'stream tables: definition and state';
 COMMENT ON COLUMN pgtrickle.stream_tables_info.pgt_id IS 'number of the stream table in the catalog of pg_trickle';
@@ -193,8 +192,7 @@ SELECT s.pgt_id,
   LEFT JOIN pg_class c ON c.oid = s.pgt_relid
   LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN LATERAL pgtrickle.pgt_counters(s.pgt_relid) k ON true
- WHERE has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
-	OR pg_has_role('pg_monitor', 'USAGE');
+ WHERE pgtrickle.pgt_may_see(c.oid);
 COMMENT ON VIEW pgtrickle.pg_stat_stream_tables IS
 	'stream tables: counters of refreshes since stats_reset, which only ever grow';
 COMMENT ON COLUMN pgtrickle.pg_stat_stream_tables.pgt_id IS 'number of the stream table in the catalog of pg_trickle';
@@ -252,8 +250,7 @@ SELECT h.refresh_id,
   JOIN pgtrickle.pgt_stream_tables s ON s.pgt_id = h.pgt_id
   LEFT JOIN pg_class c ON c.oid = s.pgt_relid
   LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
-	OR pg_has_role('pg_monitor', 'USAGE');
+ WHERE pgtrickle.pgt_may_see(c.oid);
 COMMENT ON VIEW pgtrickle.refresh_history IS
 	'refreshes that did something, or failed, within pg_trickle.history_retention';
 COMMENT ON COLUMN pgtrickle.refresh_history.refresh_id IS 'number of the refresh';

@@ -110,8 +110,7 @@ SELECT n.nspname AS pgt_schema,
   LEFT JOIN pg_class sc ON sc.oid = d.source
   LEFT JOIN pg_namespace sn ON sn.oid = sc.relnamespace
   LEFT JOIN pgtrickle.pgt_change_tracking t ON d.captured AND t.source = d.source
- WHERE has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
-	OR pg_has_role('pg_monitor', 'USAGE');
+ WHERE pgtrickle.pgt_may_see(c.oid);
 COMMENT ON VIEW pgtrickle.pgt_cdc_status IS
 	'each source of each stream table: how its changes become known';
 COMMENT ON COLUMN pgtrickle.pgt_cdc_status.pgt_schema IS 'schema of the stream table';
@@ -396,8 +395,7 @@ SELECT n.nspname AS pgt_schema,
   JOIN pgtrickle.pgt_stream_tables s ON s.pgt_id = u.pgt_id
   JOIN pg_class c ON c.oid = s.pgt_relid
   JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE has_table_privilege(c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
-	OR pg_has_role('pg_monitor', 'USAGE');
+ WHERE pgtrickle.pgt_may_see(c.oid);
 COMMENT ON VIEW pgtrickle.subscriptions IS
 	'on which channels NOTIFY tells of stream tables';
 COMMENT ON COLUMN pgtrickle.subscriptions.pgt_schema IS 'schema of the stream table';

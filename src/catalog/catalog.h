@@ -162,7 +162,10 @@ extern List *stream_table_read_all(void);	/* of StreamTable *, newest state */
  */
 extern StreamTable *stream_table_open(const char *name, bool lock);
 
-/* May the caller know of it: has he any right on it, or is he in pg_monitor? */
+/*
+ * May the caller know of it, or of a source: has he any right on it, or is he in
+ * pg_monitor?  Of what is gone, or in another database, only the latter.
+ */
 extern bool stream_table_may_see(Oid relid);
 
 /*

@@ -516,9 +516,12 @@ stream_table_owns_query(const StreamTable *st)
 bool
 stream_table_may_see(Oid relid)
 {
+	if (has_privs_of_role(GetUserId(), ROLE_PG_MONITOR))
+		return true;
+
 	/* any one of them suffices for pg_class_aclcheck() */
-	return pg_class_aclcheck(relid, GetUserId(), ACL_ALL_RIGHTS_RELATION) == ACLCHECK_OK ||
-		has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) &&
+		pg_class_aclcheck(relid, GetUserId(), ACL_ALL_RIGHTS_RELATION) == ACLCHECK_OK;
 }
 
 void

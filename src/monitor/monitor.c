@@ -3,8 +3,7 @@
  * monitor.c
  *	  The parts of the monitoring views that SQL cannot do.
  *
- * Reads only.  Who may see a stream table: whoever has any right on it, and
- * members of pg_monitor.  The views filter by the same rule.
+ * Reads only.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,7 +13,6 @@
 #include "access/table.h"
 #include "buffer/buffer.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_authid.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -37,6 +35,7 @@
 #include "refresh/refresh.h"
 #include "scheduler/scheduler.h"
 
+PG_FUNCTION_INFO_V1(pgt_may_see);
 PG_FUNCTION_INFO_V1(pgt_has_pending);
 PG_FUNCTION_INFO_V1(pgt_stream_table_relid);
 PG_FUNCTION_INFO_V1(pgt_schedule_interval);
@@ -46,6 +45,13 @@ PG_FUNCTION_INFO_V1(pgt_counters);
 PG_FUNCTION_INFO_V1(pgt_reset_stats);
 PG_FUNCTION_INFO_V1(pgt_progress);
 PG_FUNCTION_INFO_V1(pgt_pending_changes);
+
+/* The rule by which the views filter; of what is gone they know no oid. */
+Datum
+pgt_may_see(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(stream_table_may_see(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0)));
+}
 
 /* NULL if it is not for the caller to know, or not a stream table. */
 static StreamTable *
@@ -241,9 +247,7 @@ pgt_reset_stats(PG_FUNCTION_ARGS)
 static bool
 may_see_progress(const RefreshProgress *progress)
 {
-	if (progress->dboid != MyDatabaseId || get_rel_name(progress->relid) == NULL)
-		return has_privs_of_role(GetUserId(), ROLE_PG_MONITOR);
-	return stream_table_may_see(progress->relid);
+	return stream_table_may_see(progress->dboid == MyDatabaseId ? progress->relid : InvalidOid);
 }
 
 Datum
