@@ -42,6 +42,7 @@
 #include "nodes/parsenodes.h"
 #include "storage/bufmgr.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 
 #include "capture/capture.h"
@@ -151,8 +152,12 @@ became_child(Oid relid)
 				 errdetail("It could be changed through its parent."),
 				 errhint("Use a view that unites it with other tables.")));
 	tracking = change_tracking_read(relid);
-	if (tracking != NULL && tracking->mode == CAPTURE_BY_STATEMENT)
-		capture_mark(tracking);
+	if (tracking == NULL || tracking->mode != CAPTURE_BY_STATEMENT)
+		return;
+	capture_mark(tracking);
+
+	/* A parent without columns changes no row of the child's: have it checked again. */
+	CacheInvalidateRelcacheByRelid(relid);
 }
 
 /* Recovery leaves an unlogged table without pages. */

@@ -193,3 +193,15 @@ RESET session_replication_role;
 SELECT * FROM fresh('of_plain');
 SELECT last_refresh_reason FROM pgtrickle.stream_tables_info WHERE pgt_name = 'of_plain';
 SELECT pgtrickle.table_altered();
+
+-- A parent without columns leaves the child's own row of the catalog as it was, and
+-- a session that knew the child to be well captured looks again.
+CREATE TABLE minor (id int, v int, x int);
+INSERT INTO minor SELECT i, i, i FROM generate_series(1, 5) i;
+SELECT made('of_minor', 'SELECT id, v FROM minor');
+INSERT INTO minor VALUES (6, 6, 6);
+SELECT * FROM fresh('of_minor');
+ALTER TABLE minor INHERIT bare;
+SELECT * FROM fresh('of_minor');
+DELETE FROM bare WHERE tableoid = 'minor'::regclass AND ctid IN (SELECT ctid FROM minor WHERE id = 4);
+SELECT * FROM fresh('of_minor');
