@@ -21,8 +21,11 @@
  * as much, but PostgreSQL reads its condition from its text and compiles it for each
  * statement, which is a sixth of the time of one that changes a single row.
  *
- * The tables of a command are taken from what the server collected of it, not
- * looked up by their names: these may mean other tables by now.
+ * The tables of a command are taken from what the server collected of it: event
+ * triggers of others run before this one, names may mean other tables by now, and
+ * pg_inherits may have lost again what was added.  Names are looked up besides where
+ * the server collects too little: it does not say which partition was attached, and
+ * says nothing in what REFRESH MATERIALIZED VIEW calls.
  *
  *-------------------------------------------------------------------------
  */
@@ -33,6 +36,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
+#include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -41,6 +45,7 @@
 #include "fmgr.h"
 #include "nodes/parsenodes.h"
 #include "storage/bufmgr.h"
+#include "tcop/deparse_utility.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -50,93 +55,122 @@
 
 PG_FUNCTION_INFO_V1(pgt_table_altered);
 
-/* Does the command do any of these? */
+/* Does the command do this, to whichever table? */
 static bool
-alters(Node *parsetree, AlterTableType one, AlterTableType other)
+alters(const AlterTableStmt *command, AlterTableType type)
 {
 	ListCell   *lc;
 
-	if (parsetree == NULL || !IsA(parsetree, AlterTableStmt))
-		return false;
-	foreach(lc, ((AlterTableStmt *) parsetree)->cmds)
-	{
-		AlterTableType type = lfirst_node(AlterTableCmd, lc)->subtype;
-
-		if (type == one || type == other)
+	foreach(lc, command->cmds)
+		if (lfirst_node(AlterTableCmd, lc)->subtype == type)
 			return true;
-	}
 	return false;
 }
 
-/* Oids of the tables that the command which just ended has altered. */
+/* Add the partitions that this transaction has attached to a table. */
 static List *
-altered_tables(void)
-{
-	MemoryContext context = CurrentMemoryContext;
-	List	   *result = NIL;
-
-	SPI_connect();
-	if (SPI_execute("SELECT classid, objid FROM pg_catalog.pg_event_trigger_ddl_commands()",
-					false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read what a command has altered");
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		HeapTuple	row = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		bool		no_class;
-		bool		no_object;
-		Oid			class = DatumGetObjectId(SPI_getbinval(row, desc, 1, &no_class));
-		Oid			object = DatumGetObjectId(SPI_getbinval(row, desc, 2, &no_object));
-		MemoryContext old;
-
-		if (no_class || no_object || class != RelationRelationId)
-			continue;
-		old = MemoryContextSwitchTo(context);
-		result = list_append_unique_oid(result, object);
-		MemoryContextSwitchTo(old);
-	}
-	SPI_finish();
-	return result;
-}
-
-/*
- * Add the tables that this transaction has made children, of those rows of
- * pg_inherits whose column is the table's oid.
- */
-static List *
-add_new_children(List *children, Oid relid, AttrNumber column, Oid index)
+add_new_partitions(List *tables, Oid parent)
 {
 	Relation	rel = table_open(InheritsRelationId, AccessShareLock);
 	ScanKeyData key;
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
-	ScanKeyInit(&key, column, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(rel, index, true, NULL, 1, &key);
+	ScanKeyInit(&key, Anum_pg_inherits_inhparent, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(parent));
+	scan = systable_beginscan(rel, InheritsParentIndexId, true, NULL, 1, &key);
 	while ((tuple = systable_getnext(scan)) != NULL)
 		if (TransactionIdIsCurrentTransactionId(HeapTupleHeaderGetXmin(tuple->t_data)))
-			children = list_append_unique_oid(children,
-											  ((Form_pg_inherits) GETSTRUCT(tuple))->inhrelid);
+			tables = list_append_unique_oid(tables,
+											((Form_pg_inherits) GETSTRUCT(tuple))->inhrelid);
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
-	return children;
+	return tables;
 }
 
-/* An altered table is the child, or, if a partition was attached, the parent. */
+/* Add the tables to which what was collected of a command did this. */
 static List *
-new_children(List *altered)
+add_collected(List *tables, const CollectedCommand *collected, AlterTableType type)
 {
-	List	   *children = NIL;
 	ListCell   *lc;
 
-	foreach(lc, altered)
+	if (collected->type != SCT_AlterTable ||
+		collected->d.alterTable.classId != RelationRelationId)
+		return tables;
+	foreach(lc, collected->d.alterTable.subcmds)
 	{
-		children = add_new_children(children, lfirst_oid(lc), Anum_pg_inherits_inhrelid,
-									InheritsRelidSeqnoIndexId);
-		children = add_new_children(children, lfirst_oid(lc), Anum_pg_inherits_inhparent,
-									InheritsParentIndexId);
+		const CollectedATSubcmd *part = lfirst(lc);
+
+		if (((AlterTableCmd *) part->parsetree)->subtype != type)
+			continue;
+		if (type == AT_AttachPartition)
+			tables = add_new_partitions(tables, collected->d.alterTable.objectId);
+		else
+			tables = list_append_unique_oid(tables, collected->d.alterTable.objectId);
 	}
-	return children;
+	return tables;
+}
+
+static List *
+collected_tables(AlterTableType type)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *result = NIL;
+
+	SPI_connect();
+	if (SPI_execute("SELECT command FROM pg_catalog.pg_event_trigger_ddl_commands()",
+					false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read what a command has altered");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		Datum		command = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc,
+											1, &isnull);
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		if (!isnull)
+			result = add_collected(result, (CollectedCommand *) DatumGetPointer(command), type);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+	return result;
+}
+
+static List *
+named_tables(const AlterTableStmt *command, AlterTableType type)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, command->cmds)
+	{
+		const AlterTableCmd *part = lfirst(lc);
+		const RangeVar *name = command->relation;
+		Oid			relid;
+
+		if (part->subtype != type)
+			continue;
+		if (type == AT_AttachPartition)
+			name = castNode(PartitionCmd, part->def)->name;
+		relid = RangeVarGetRelid(name, NoLock, true);
+		if (OidIsValid(relid))
+			result = list_append_unique_oid(result, relid);
+	}
+	return result;
+}
+
+/* The tables to which the command that just ended did this. */
+static List *
+altered_tables(const AlterTableStmt *command, AlterTableType type)
+{
+	List	   *result;
+
+	if (!alters(command, type))
+		return NIL;
+	result = collected_tables(type);
+	if (result == NIL || type == AT_AttachPartition)
+		result = list_concat_unique_oid(result, named_tables(command, type));
+	return result;
 }
 
 static void
@@ -218,7 +252,7 @@ made_logged(Oid relid)
 Datum
 pgt_table_altered(PG_FUNCTION_ARGS)
 {
-	Node	   *command;
+	const AlterTableStmt *command;
 	ListCell   *lc;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
@@ -227,12 +261,14 @@ pgt_table_altered(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" was not called as an event trigger",
 						"table_altered")));
 
-	command = ((EventTriggerData *) fcinfo->context)->parsetree;
-	if (alters(command, AT_AddInherit, AT_AttachPartition))
-		foreach(lc, new_children(altered_tables()))
-			became_child(lfirst_oid(lc));
-	if (alters(command, AT_SetLogged, AT_SetLogged))
-		foreach(lc, altered_tables())
-			made_logged(lfirst_oid(lc));
+	command = (AlterTableStmt *) ((EventTriggerData *) fcinfo->context)->parsetree;
+	if (command == NULL || !IsA(command, AlterTableStmt))
+		PG_RETURN_NULL();
+	foreach(lc, altered_tables(command, AT_AddInherit))
+		became_child(lfirst_oid(lc));
+	foreach(lc, altered_tables(command, AT_AttachPartition))
+		became_child(lfirst_oid(lc));
+	foreach(lc, altered_tables(command, AT_SetLogged))
+		made_logged(lfirst_oid(lc));
 	PG_RETURN_NULL();
 }

@@ -205,3 +205,38 @@ ALTER TABLE minor INHERIT bare;
 SELECT * FROM fresh('of_minor');
 DELETE FROM bare WHERE tableoid = 'minor'::regclass AND ctid IN (SELECT ctid FROM minor WHERE id = 4);
 SELECT * FROM fresh('of_minor');
+-- taken out by another event trigger before ours has run
+CREATE TABLE orphan (id int, v int);
+INSERT INTO orphan SELECT i, i FROM generate_series(1, 5) i;
+SELECT made('of_orphan', 'SELECT id, v FROM orphan');
+CREATE FUNCTION take_out() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+	IF EXISTS (SELECT FROM pg_inherits WHERE inhrelid = 'capture_inherit.orphan'::regclass) THEN
+		UPDATE capture_inherit.keeper SET v = v + 1;
+		ALTER TABLE capture_inherit.orphan NO INHERIT capture_inherit.keeper;
+	END IF;
+END $$;
+BEGIN;
+CREATE EVENT TRIGGER a_take_out ON ddl_command_end WHEN TAG IN ('ALTER TABLE') EXECUTE FUNCTION take_out();
+ALTER TABLE orphan INHERIT keeper;
+DROP EVENT TRIGGER a_take_out;
+COMMIT;
+SELECT * FROM fresh('of_orphan');
+-- where the server does not collect what a command does
+CREATE TABLE foundling (LIKE whole);
+INSERT INTO foundling SELECT i, i, i FROM generate_series(1, 5) i;
+SELECT made('of_foundling', 'SELECT id, v FROM foundling');
+CREATE FUNCTION in_and_out() RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	ALTER TABLE capture_inherit.orphan INHERIT capture_inherit.keeper;
+	UPDATE capture_inherit.keeper SET v = v + 1;
+	ALTER TABLE capture_inherit.orphan NO INHERIT capture_inherit.keeper;
+	ALTER TABLE capture_inherit.whole ATTACH PARTITION capture_inherit.foundling DEFAULT;
+	UPDATE capture_inherit.whole SET v = v + 1;
+	ALTER TABLE capture_inherit.whole DETACH PARTITION capture_inherit.foundling;
+	RETURN 1;
+END $$;
+CREATE MATERIALIZED VIEW called AS SELECT in_and_out() WITH NO DATA;
+REFRESH MATERIALIZED VIEW called;
+SELECT * FROM fresh('of_orphan');
+SELECT * FROM fresh('of_foundling');
