@@ -14,7 +14,8 @@
  *						ALTER TABLE keeps changes out, so every refresh that would
  *						miss some has the marker in its window
  *		a stream table	is not made a child, since it would be changed by others
- *						than us; and is computed anew if it may have been emptied
+ *						than us; and is computed anew if it may have been emptied;
+ *						the same holds of its auxiliary tables
  *
  * An event trigger serves sessions of all kinds, whether pg_trickle is preloaded or
  * not, and costs those who write nothing.  A row trigger with a condition would see
@@ -52,6 +53,7 @@
 
 #include "capture/capture.h"
 #include "catalog/catalog.h"
+#include "refresh/storage.h"
 
 PG_FUNCTION_INFO_V1(pgt_table_altered);
 
@@ -173,15 +175,30 @@ altered_tables(const AlterTableStmt *command, AlterTableType type)
 	return result;
 }
 
+/* The stream table that it is, or is an auxiliary table of; InvalidOid if neither. */
+static Oid
+stream_table_behind(Oid relid)
+{
+	if (stream_table_exists(relid))
+		return relid;
+	if (get_rel_namespace(relid) != get_namespace_oid(PGT_DEFS_SCHEMA, true))
+		return InvalidOid;
+	return storage_attached_to(relid);
+}
+
 static void
 became_child(Oid relid)
 {
+	Oid			st = stream_table_behind(relid);
 	ChangeTracking *tracking;
 
-	if (stream_table_exists(relid))
+	if (OidIsValid(st))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 st == relid ?
 				 errmsg("cannot make stream table \"%s\" a child or partition of another table",
+						get_rel_name(relid)) :
+				 errmsg("cannot make auxiliary table \"%s\" a child or partition of another table",
 						get_rel_name(relid)),
 				 errdetail("It could be changed through its parent."),
 				 errhint("Use a view that unites it with other tables.")));
@@ -205,19 +222,22 @@ may_have_been_emptied(Oid relid)
 	return result;
 }
 
+/* It, or an auxiliary table of it. */
 static void
-stream_table_made_logged(Oid relid)
+stream_table_made_logged(Oid relid, Oid table)
 {
 	StreamTable *st;
 
-	if (!may_have_been_emptied(relid))
+	if (!may_have_been_emptied(table))
 		return;
 	stream_table_lock(relid, true);
 	st = stream_table_read(relid, NULL);
 	if (st == NULL || !st->is_populated)
 		return;
 	st->needs_reinit = true;
-	st->reinit_reason = "it was unlogged, and a crash may have emptied it";
+	st->reinit_reason = relid == table ?
+		"it was unlogged, and a crash may have emptied it" :
+		"an auxiliary table of it was unlogged, and a crash may have emptied it";
 	stream_table_update(st);
 }
 
@@ -242,10 +262,12 @@ source_made_logged(Oid relid)
 static void
 made_logged(Oid relid)
 {
+	Oid			st = stream_table_behind(relid);
+
 	if (get_rel_relkind(relid) != RELKIND_RELATION)
 		return;
-	if (stream_table_exists(relid))
-		stream_table_made_logged(relid);
+	if (OidIsValid(st))
+		stream_table_made_logged(st, relid);
 	source_made_logged(relid);
 }
 

@@ -226,13 +226,31 @@ member_load(Refresh *r)
 	return true;
 }
 
+/* Nobody alters them from here on. */
+static void
+lock_storage(Refresh *r)
+{
+	ListCell   *lc;
+
+	LockRelationOid(r->st->relid, RowExclusiveLock);
+	if (r->cached->table == 0)
+	{
+		MemoryContext old = MemoryContextSwitchTo(r->cached->context);
+
+		r->cached->parts = storage_parts(r->program);
+		MemoryContextSwitchTo(old);
+	}
+	foreach(lc, r->cached->parts)
+		LockRelationOid(lfirst_oid(lc), RowExclusiveLock);
+	if (r->cached->table == 0)
+		r->cached->table = storage_signature(r->st->relid, r->cached->parts);
+}
+
 void
 member_open(Refresh *r)
 {
 	check_sources_not_in_use(r->cached);
-	LockRelationOid(r->st->relid, RowExclusiveLock);
-	if (r->cached->table == 0)
-		r->cached->table = storage_signature(r->st->relid);
+	lock_storage(r);
 }
 
 static void

@@ -49,7 +49,8 @@ static bool
 depends_on(const CachedProgram *entry, Oid relid)
 {
 	if (entry->relid == relid || entry->program == NULL ||
-		list_member_oid(program_watched(entry->program), relid))
+		list_member_oid(program_watched(entry->program), relid) ||
+		list_member_oid(entry->parts, relid))
 		return true;
 	for (int i = 0; i < entry->nsources; i++)
 		if (entry->sources[i].buffer == relid ||
@@ -179,6 +180,7 @@ discard(CachedProgram *entry)
 	entry->capture_problem = NULL;
 	entry->types_known = false;
 	entry->storage_known_good = false;
+	entry->parts = NIL;
 	entry->table = 0;
 	if (entry->context != NULL)
 		MemoryContextDelete(entry->context);

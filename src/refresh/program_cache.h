@@ -31,6 +31,7 @@ typedef struct CachedProgram
 	CachedSource *sources;
 	char	   *capture_problem;	/* a source's triggers are not in place */
 	bool		storage_known_good;	/* the table was found to fit, or made so */
+	List	   *parts;			/* oids of its auxiliary tables, and */
 	uint64		table;			/* storage_signature(), 0 before it was asked for */
 	Placement	placement;		/* of the stream table */
 	bool		types_known;	/* of those that it may name: */

@@ -177,14 +177,14 @@ create_part(const char *name, const DeltaProgram *part, Oid st, Oid owner)
 	storage_attach(relid, st);
 }
 
-static bool
-depends_on(Oid relid, Oid st)
+Oid
+storage_attached_to(Oid relid)
 {
 	Relation	depend = table_open(DependRelationId, AccessShareLock);
 	ScanKeyData key[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	bool		found = false;
+	Oid			result = InvalidOid;
 
 	ScanKeyInit(&key[0], Anum_pg_depend_classid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(RelationRelationId));
@@ -195,12 +195,12 @@ depends_on(Oid relid, Oid st)
 	{
 		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
 
-		if (form->refclassid == RelationRelationId && form->refobjid == st)
-			found = true;
+		if (form->refclassid == RelationRelationId && form->deptype == DEPENDENCY_AUTO)
+			result = form->refobjid;
 	}
 	systable_endscan(scan);
 	table_close(depend, AccessShareLock);
-	return found;
+	return result;
 }
 
 bool
@@ -216,7 +216,7 @@ storage_ensure_parts(const DeltaProgram *program, Oid st, Oid owner, bool anew)
 		const char *name = program_part_table(part);
 		Oid			relid = get_relname_relid(name, namespace);
 
-		if (!anew && OidIsValid(relid) && depends_on(relid, st) &&
+		if (!anew && OidIsValid(relid) && storage_attached_to(relid) == st &&
 			pgt_relation_owner(relid) == owner &&
 			get_rel_persistence(relid) == RELPERSISTENCE_PERMANENT &&
 			storage_matches(relid, program_layout(part)))
@@ -233,6 +233,23 @@ storage_ensure_parts(const DeltaProgram *program, Oid st, Oid owner, bool anew)
 		created = true;
 	}
 	return created;
+}
+
+List *
+storage_parts(const DeltaProgram *program)
+{
+	Oid			namespace = get_namespace_oid(PGT_DEFS_SCHEMA, false);
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, program_parts(program))
+	{
+		Oid			relid = get_relname_relid(program_part_table(lfirst(lc)), namespace);
+
+		if (OidIsValid(relid))
+			result = lappend_oid(result, relid);
+	}
+	return result;
 }
 
 /*

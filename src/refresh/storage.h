@@ -31,6 +31,8 @@ extern bool storage_may_be_reset(Oid st);
 
 /* Let a view or table go with the stream table st. */
 extern void storage_attach(Oid relid, Oid st);
+/* The table that it goes with, or InvalidOid. */
+extern Oid	storage_attached_to(Oid relid);
 
 /* Filling takes a snapshot newer than the transaction's: refuse if fixed. */
 extern void require_new_snapshots(const char *what);
@@ -64,12 +66,15 @@ extern bool storage_is_used(Oid relid);
 extern bool storage_can_change(Oid relid, const DeltaProgram *program);
 extern void storage_change(Oid relid, DeltaProgram *program, Oid owner);
 
+/* Oids of the tables of a program's parts that are there. */
+extern List *storage_parts(const DeltaProgram *program);
+
 /*
- * A hash, never 0, of when the columns of the table and its guards were last
- * changed.  Where it is another one than after the last refresh, somebody may have
- * written to the table past the guards, or rewritten a column.
+ * A hash, never 0, of when the columns of a stream table and of its parts, and their
+ * guards, were last changed.  Where it is another one than after the last refresh,
+ * somebody may have written to one past the guards, or rewritten a column.
  */
-extern uint64 storage_signature(Oid relid);
+extern uint64 storage_signature(Oid st, const List *parts);
 
 /* The column as it is written in CREATE TABLE. */
 extern char *storage_column_sql(const LayoutColumn *column);

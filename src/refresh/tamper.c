@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * tamper.c
- *	  Has the table of a stream table been altered since the last refresh?
+ *	  Have the tables behind a stream table been altered since the last refresh?
  *
  * Its owner can disable the guards, write, and enable them again; and ALTER TABLE
  * can compute a column anew.  All of that writes new versions of rows of pg_trigger
@@ -55,8 +55,19 @@ is_guard(const char *trigger, const void *arg)
 		strcmp(trigger, PGT_GUARD_ROW_TRIGGER) == 0;
 }
 
-uint64
-storage_signature(Oid relid)
+static uint64
+hash_table(uint64 hash, Oid relid)
 {
-	return signature_add_triggers(hash_columns(0, relid), relid, is_guard, NULL) | 1;
+	return signature_add_triggers(hash_columns(hash, relid), relid, is_guard, NULL);
+}
+
+uint64
+storage_signature(Oid st, const List *parts)
+{
+	uint64		hash = hash_table(0, st);
+	ListCell   *lc;
+
+	foreach(lc, parts)
+		hash = hash_table(hash, lfirst_oid(lc));
+	return hash | 1;
 }

@@ -241,6 +241,29 @@ DROP TRIGGER mine ON either;
 INSERT INTO api_alter.k2 VALUES (18, 18);
 SELECT * FROM fresh('either');
 
+-- the same of an auxiliary table, which is its owner's, too
+CREATE TABLE counted (k int);
+INSERT INTO counted SELECT i % 3 FROM generate_series(1, 12) i;
+SELECT made('counts', 'SELECT n, count(*) AS m FROM (SELECT k, count(*) AS n FROM counted GROUP BY k) x GROUP BY n');
+SELECT format('pgtrickle_defs.aux_%s_1', pgt_id) AS aux FROM pgtrickle.stream_tables_info WHERE pgt_name = 'counts' \gset
+INSERT INTO counted VALUES (1);
+SELECT * FROM fresh('counts');
+ALTER TABLE :aux DISABLE TRIGGER USER;
+DELETE FROM :aux;
+ALTER TABLE :aux ENABLE ALWAYS TRIGGER pg_trickle_guard, ENABLE REPLICA TRIGGER pg_trickle_guard_row;
+INSERT INTO counted VALUES (2);
+SELECT * FROM fresh('counts');
+SELECT last_refresh_reason FROM pgtrickle.stream_tables_info WHERE pgt_name = 'counts';
+INSERT INTO counted VALUES (2);
+SELECT * FROM fresh('counts');
+CREATE TABLE nothing ();
+\set VERBOSITY sqlstate
+ALTER TABLE :aux INHERIT nothing;
+\set VERBOSITY terse
+DELETE FROM nothing;
+INSERT INTO counted VALUES (0);
+SELECT * FROM fresh('counts');
+
 -- Another query of a table on which something hangs: it stays, if the columns
 -- that it uses do, and the others can go or come last.
 CREATE TABLE base (id int PRIMARY KEY, a int, b int, c text);

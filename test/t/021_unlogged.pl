@@ -165,5 +165,14 @@ $node->safe_psql('postgres', 'ALTER TABLE st_agg SET LOGGED; UPDATE t SET v = 0 
 is($node->safe_psql('postgres', 'SELECT count(*) FROM st_agg'), '0', 'a stream table alone was emptied');
 all_right($node, 'a stream table is logged again');
 
+# ---- an auxiliary table alone
+my $aux = $node->safe_psql('postgres', "SELECT 'pgtrickle_defs.aux_' || pgt_id || '_1' FROM pgtrickle.stream_tables_info WHERE pgt_name = 'st_kept'");
+$node->safe_psql('postgres', "ALTER TABLE $aux SET UNLOGGED");
+$node->stop('immediate');
+$node->start;
+$node->safe_psql('postgres', "ALTER TABLE $aux SET LOGGED; UPDATE t SET k = 7 WHERE id = 2");
+is($node->safe_psql('postgres', "SELECT count(*) FROM $aux"), '0', 'an auxiliary table alone was emptied');
+all_right($node, 'an auxiliary table is logged again');
+
 $node->stop;
 done_testing();
