@@ -297,8 +297,9 @@ BEGIN ATOMIC
 		UNION ALL SELECT 9, 'buffer_growth', ARRAY(SELECT format('%s for %s: %s', b.source_table, b.stream_table, b.pending_rows)
 				FROM b WHERE b.pending_rows > 1000000 ORDER BY b.pending_rows DESC),
 			'WARN', 'more than a million changes wait', 'no more than a million changes wait for any stream table'
-		UNION ALL SELECT 10, 'event_trigger', ARRAY(SELECT e.evtname FROM pg_catalog.pg_event_trigger e
-				WHERE e.evtname = 'pg_trickle_table_altered' AND e.evtenabled <> 'A'),
+		UNION ALL SELECT 10, 'event_trigger', ARRAY(SELECT name 'pg_trickle_table_altered'
+				WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_event_trigger e
+					WHERE e.evtfoid = 'pgtrickle.table_altered()'::regprocedure AND e.evtenabled = 'A')),
 			'WARN', 'not enabled always, so that ALTER TABLE may go unnoticed', 'ALTER TABLE is noticed')
 	SELECT c.check_name,
 		CASE WHEN cardinality(c.bad) = 0 THEN 'OK' ELSE c.severity END,

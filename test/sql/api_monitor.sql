@@ -139,6 +139,12 @@ SELECT total_refreshes > 0 AS still_counts FROM pgtrickle.pg_stat_stream_tables 
 -- what needs attention
 SELECT pgtrickle.alter_stream_table('b', status => 'SUSPENDED');
 SELECT check_name, severity, detail ~ 'api_monitor' AS ours FROM pgtrickle.health_check() WHERE check_name NOT IN ('scheduler_running', 'buffer_growth', 'stale_tables', 'lost_queries', 'needs_reinit');
+BEGIN;
+ALTER EVENT TRIGGER pg_trickle_table_altered RENAME TO pg_trickle_renamed;
+SELECT severity FROM pgtrickle.health_check() WHERE check_name = 'event_trigger';
+ALTER EVENT TRIGGER pg_trickle_renamed DISABLE;
+SELECT severity FROM pgtrickle.health_check() WHERE check_name = 'event_trigger';
+ROLLBACK;
 SELECT freshness, split_part(next_refresh, ':', 1) AS next FROM pgtrickle.pgt_status() WHERE name = 'api_monitor.b';
 SELECT status FROM pgtrickle.quick_health;
 SELECT pgtrickle.resume_stream_table('b');
