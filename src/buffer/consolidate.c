@@ -17,6 +17,11 @@
  * Where that is not good enough, one side of a difference is held in memory
  * and the other one passes by it.
  *
+ * Rows leave in the order in which they first came.  That is no promise, but
+ * changes are made, and hence captured, more or less in the order of a table's
+ * pages; whoever looks up what they meet then finds one page after the other in
+ * tables and indexes, instead of any page at any time.
+ *
  * A condition on the rows commutes with the sum, so rows that do not satisfy it
  * can go at either end.  One that can fail must go at this end: a row that came
  * and went was never there to be asked.  It is asked of what leaves the table
@@ -35,15 +40,23 @@
 
 #include "buffer/consolidate.h"
 
-typedef struct NetEntry
+typedef struct NetRow
 {
 	MinimalTuple tuple;			/* w in it means nothing */
 	int64		w;
+} NetRow;
+
+typedef struct NetEntry
+{
+	int64		row;			/* its place among the rows */
 	uint32		hash;
 	char		status;
 } NetEntry;
 
 struct net_hash;
+
+/* Rows for which there is room at first. */
+#define FIRST_ROWS 64
 
 struct Consolidation
 {
@@ -59,19 +72,22 @@ struct Consolidation
 	bool		partial;		/* rows of the store may have met their opposite */
 	TupleTableSlot *slot;		/* for rows of the store and of the table */
 	struct net_hash *table;		/* NULL until the first negative row */
+	NetRow	   *rows;			/* those of the table, as they came */
+	int64		ntaken,
+				nroom;
 	MemoryContext table_context;
 	Size		memory_limit;
 	ExprState  *qual;			/* of rows that leave the table, or NULL */
 	ExprContext *econtext;
 };
 
-static bool row_equals(Consolidation *c, MinimalTuple stored);
+static bool row_equals(Consolidation *c, int64 stored);
 
 /* The search key is always the row at hand, so it is not passed. */
 #define SH_PREFIX		net
 #define SH_ELEMENT_TYPE NetEntry
-#define SH_KEY_TYPE		MinimalTuple
-#define SH_KEY			tuple
+#define SH_KEY_TYPE		int64
+#define SH_KEY			row
 #define SH_HASH_KEY(tb, key)	((void) (key), 0)
 #define SH_EQUAL(tb, stored, key) \
 	((void) (key), row_equals((Consolidation *) (tb)->private_data, stored))
@@ -99,9 +115,9 @@ row_hash(Consolidation *c)
 }
 
 static bool
-row_equals(Consolidation *c, MinimalTuple stored)
+row_equals(Consolidation *c, int64 stored)
 {
-	ExecStoreMinimalTuple(stored, c->slot, false);
+	ExecStoreMinimalTuple(c->rows[stored].tuple, c->slot, false);
 	slot_getallattrs(c->slot);
 	for (int i = 1; i < c->desc->natts; i++)
 	{
@@ -186,18 +202,18 @@ emit(Consolidation *c, int64 w)
 	}
 }
 
-/* Write the row of an entry, which lies in the slot. */
+/* Write a row of the table, which lies in the slot. */
 static void
-emit_entry(Consolidation *c, const NetEntry *entry)
+emit_row(Consolidation *c, const NetRow *row)
 {
-	int64		w = entry->w;
+	int64		w = row->w;
 
 	while (w != 0)
 	{
 		int32		part = weight_part(c, w);
 
 		/* w comes first and is never null, hence lies at a fixed place. */
-		memcpy((char *) entry->tuple + entry->tuple->t_hoff - MINIMAL_TUPLE_OFFSET,
+		memcpy((char *) row->tuple + row->tuple->t_hoff - MINIMAL_TUPLE_OFFSET,
 			   &part, sizeof(part));
 		tuplestore_puttupleslot(c->store, c->slot);
 		w -= part;
@@ -205,7 +221,7 @@ emit_entry(Consolidation *c, const NetEntry *entry)
 }
 
 static bool
-entry_passes(Consolidation *c)
+row_passes(Consolidation *c)
 {
 	bool		result;
 
@@ -223,6 +239,9 @@ table_begin(Consolidation *c)
 	MemoryContext old = MemoryContextSwitchTo(c->table_context);
 
 	c->table = net_create(c->table_context, 256, c);
+	c->rows = palloc(sizeof(NetRow) * FIRST_ROWS);
+	c->ntaken = 0;
+	c->nroom = FIRST_ROWS;
 	MemoryContextSwitchTo(old);
 }
 
@@ -230,43 +249,51 @@ table_begin(Consolidation *c)
 static void
 table_flush(Consolidation *c)
 {
-	net_iterator it;
-	NetEntry   *entry;
-
-	net_start_iterate(c->table, &it);
-	while ((entry = net_iterate(c->table, &it)) != NULL)
+	for (int64 i = 0; i < c->ntaken; i++)
 	{
-		if (entry->w == 0)
+		if (c->rows[i].w == 0)
 			continue;
-		ExecStoreMinimalTuple(entry->tuple, c->slot, false);
-		if (entry_passes(c))
-			emit_entry(c, entry);
+		ExecStoreMinimalTuple(c->rows[i].tuple, c->slot, false);
+		if (row_passes(c))
+			emit_row(c, &c->rows[i]);
 	}
 	ExecClearTuple(c->slot);
 	MemoryContextReset(c->table_context);
 	c->table = NULL;
 }
 
+/* Put the row at hand behind those that the table has. */
+static int64
+take_row(Consolidation *c, int64 w)
+{
+	MemoryContext old = MemoryContextSwitchTo(c->table_context);
+	NetRow	   *row;
+
+	if (c->ntaken == c->nroom)
+	{
+		c->nroom *= 2;
+		c->rows = repalloc_huge(c->rows, sizeof(NetRow) * c->nroom);
+	}
+	row = &c->rows[c->ntaken];
+	c->values[0] = (Datum) 0;
+	row->tuple = heap_form_minimal_tuple(c->desc, c->values, c->isnull);
+	row->w = w;
+	MemoryContextSwitchTo(old);
+	return c->ntaken++;
+}
+
 static void
 table_add(Consolidation *c, int64 w)
 {
 	bool		found;
-	NetEntry   *entry = net_insert_hash(c->table, NULL, row_hash(c), &found);
+	NetEntry   *entry = net_insert_hash(c->table, 0, row_hash(c), &found);
 
 	if (found)
 	{
-		entry->w += w;
+		c->rows[entry->row].w += w;
 		return;
 	}
-	else
-	{
-		MemoryContext old = MemoryContextSwitchTo(c->table_context);
-
-		c->values[0] = (Datum) 0;
-		entry->tuple = heap_form_minimal_tuple(c->desc, c->values, c->isnull);
-		entry->w = w;
-		MemoryContextSwitchTo(old);
-	}
+	entry->row = take_row(c, w);
 	if (MemoryContextMemAllocated(c->table_context, false) > c->memory_limit)
 	{
 		c->partial = true;
@@ -336,11 +363,11 @@ consolidate_meet(Consolidation *c)
 static void
 table_meet(Consolidation *c, int w)
 {
-	NetEntry   *entry = net_lookup_hash(c->table, NULL, row_hash(c));
+	NetEntry   *entry = net_lookup_hash(c->table, 0, row_hash(c));
 
 	Assert(w == 1);
-	if (entry != NULL && entry->w < 0)
-		entry->w += w;
+	if (entry != NULL && c->rows[entry->row].w < 0)
+		c->rows[entry->row].w += w;
 	else
 		emit(c, w);
 }
