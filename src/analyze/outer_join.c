@@ -126,16 +126,34 @@ find_pair(Node *qual, Side *left, Side *right, StageInput *input)
 					   columns_add(&right->columns, strip_relabel(a)));
 }
 
-/* Columns of a side that the query uses anywhere. */
+/*
+ * Columns that a query uses outside of the sides of a join, of whose own
+ * condition just these quals are left: what the sides have decided already,
+ * nobody asks again.
+ */
+static List *
+vars_beside(Query *query, JoinExpr *join, List *quals)
+{
+	JoinExpr	whole = *join;
+	List	   *vars;
+
+	join->larg = NULL;
+	join->rarg = NULL;
+	join->quals = (Node *) quals;
+	vars = level_vars(query);
+	*join = whole;
+	return vars;
+}
+
+/* Those of them that are a side's. */
 static void
-find_columns(Query *query, Side *side, int varno)
+find_columns(List *vars, Side *side, int varno)
 {
 	ListCell   *lc;
 
-	collect_rtindexes(side->jointree, &side->rtindexes);
 	side->columns.varno = varno;
 	side->columns.rtindexes = side->rtindexes;
-	foreach(lc, level_vars(query))
+	foreach(lc, vars)
 	{
 		Var		   *var = lfirst(lc);
 
@@ -355,12 +373,20 @@ outer_join_stage(Analysis *an, Query *query, JoinExpr *join, List **columns)
 	Side		right = {.jointree = right_join ? join->larg : join->rarg};
 	StageInput *input = palloc0(sizeof(StageInput));
 	List	   *quals = make_ands_implicit((Expr *) copyObject(join->quals));
+	List	   *vars;
+	bool		dependent;
 	ListCell   *lc;
 
+	collect_rtindexes(left.jointree, &left.rtindexes);
+	collect_rtindexes(right.jointree, &right.rtindexes);
+	dependent = checkExprHasSubLink((Node *) quals) || right_looks_outside(query, &right);
+	if (!full && !dependent)
+		quals = push_right_quals(quals, &right);
+	vars = vars_beside(query, join, quals);
 	/* numbers that no range table entry of the query has */
-	find_columns(query, &left, nrte + 1);
-	find_columns(query, &right, nrte + 2);
-	if (checkExprHasSubLink((Node *) quals) || right_looks_outside(query, &right))
+	find_columns(vars, &left, nrte + 1);
+	find_columns(vars, &right, nrte + 2);
+	if (dependent)
 	{
 		if (full)
 			an->reason = "the condition of a FULL JOIN has a subquery";
@@ -368,8 +394,6 @@ outer_join_stage(Analysis *an, Query *query, JoinExpr *join, List **columns)
 			return dependent_join(an, query, &left, &right, quals, columns);
 		return NULL;
 	}
-	if (!full)
-		quals = push_right_quals(quals, &right);
 	foreach(lc, quals)
 		find_pair(lfirst(lc), &left, &right, input);
 	quals = (List *) columns_map(&left.columns, (Node *) quals);

@@ -244,3 +244,28 @@ COMMIT;
 SELECT * FROM fresh('traded');
 SELECT rows_inserted, rows_updated, rows_deleted FROM pgtrickle.get_refresh_history('traded', 1);
 SELECT id, w FROM traded ORDER BY id;
+
+-- what a side has decided, nobody asks again: its other columns may change
+CREATE TABLE o1 (id int PRIMARY KEY, k int, note text);
+CREATE TABLE o2 (id int PRIMARY KEY, k int, x int, note text);
+CREATE TABLE o3 (x int, f int);
+INSERT INTO o1 VALUES (1, 1, 'a'), (2, 2, 'b'), (3, NULL, 'c'), (4, 4, 'd');
+INSERT INTO o2 VALUES (1, 1, 1, 'yes'), (2, 1, 2, 'no'), (3, 2, 3, 'yes'), (4, NULL, 1, 'yes'), (5, 9, 9, 'yes');
+INSERT INTO o3 VALUES (1, 5), (2, 1), (3, 7), (3, 7), (9, 9);
+SELECT made('side_left', 'SELECT o1.id, count(o2.id) AS n FROM o1 LEFT JOIN o2 ON o1.k = o2.k AND o2.note <> ''no'' GROUP BY o1.id');
+SELECT made('side_inner', 'SELECT o1.id, o2.id AS id2 FROM o1 LEFT JOIN (o2 JOIN o3 ON o2.x = o3.x AND o3.f > 4) ON o1.k = o2.k');
+SELECT made('side_outer', 'SELECT o1.id, o2.id AS id2 FROM o1 LEFT JOIN (o2 LEFT JOIN o3 ON o2.x = o3.x AND o3.f > 4 AND o2.note = ''yes'')
+	ON o1.k = o2.k AND o1.note < ''c'' AND o3.f IS NOT NULL');
+SELECT made('side_full', 'SELECT o1.id, o2.id AS id2 FROM o1 FULL JOIN o2 ON o1.k = o2.k AND o2.note <> ''no''');
+SELECT made('side_right', 'SELECT o3.x, o1.id FROM (o1 JOIN o2 ON o1.k = o2.k AND o2.note = ''yes'') RIGHT JOIN o3 ON o3.x = o2.x');
+UPDATE o2 SET note = 'maybe' WHERE id IN (1, 5);
+SELECT * FROM all_fresh('op_outer_join');
+SELECT st, rows_inserted, rows_updated, rows_deleted FROM unnest('{_left,_inner,_outer,_full,_right}'::text[]) st,
+	pgtrickle.get_refresh_history('side' || st, 1);
+BEGIN;
+UPDATE o2 SET note = CASE note WHEN 'no' THEN 'yes' ELSE 'no' END;
+UPDATE o3 SET f = 10 - f;
+UPDATE o1 SET note = 'b';
+COMMIT;
+SELECT * FROM all_fresh('op_outer_join');
+SELECT id, n FROM side_left ORDER BY id;
