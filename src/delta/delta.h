@@ -86,6 +86,8 @@ typedef struct StatementKey
 	uint64		mask;			/* what has changed: of the program's inputs for
 								 * PLAN_DELTA, of the stage's own for slices */
 	uint64		nulls;			/* keys that are NULL in some row */
+	bool		values;			/* the values that restrict a slice are rows of
+								 * relations, not parameters */
 	uint64		order;			/* of the factors of a join that is taken in
 								 * steps, see join_steps.c; else 0 */
 	uint64		sizes;			/* how large the deltas are, roughly, if a plan
@@ -188,7 +190,8 @@ typedef struct RelationOrigin
 	const DeltaProgram *program;
 	int			input;			/* those of an input, or */
 	const Branch *branch;		/* if not NULL, */
-	List	   *columns;		/* of Var, in terms of the branch */
+	List	   *columns;		/* of Var, in terms of the branch; or */
+	bool		distinct;		/* no input's, and no two rows are equal */
 } RelationOrigin;
 
 extern RelationOrigin *input_origin(const DeltaProgram *program, int input);
@@ -412,12 +415,14 @@ extern void recursion_run_delta(DeltaRun *run, const Stage *stage,
 /* ---- slice_sql.c ---- */
 
 /*
- * A column of a slice that is restricted to an array of values, which is
- * parameter i of the statements.
+ * A column of a slice that is restricted to a set of values: an array, which is
+ * parameter i of the statements, or a column of the relation of all keys with
+ * the same input.
  */
 typedef struct SliceKey
 {
-	int			input;			/* LINEAR: the changed input that it matches */
+	int			input;			/* LINEAR: the changed input that it matches, and
+								 * all with the same slice_touched_as() */
 	int			position;		/* of the stage's key, or of the input's pair */
 	Oid			opno;			/* column opno element */
 	Oid			collation;
@@ -426,6 +431,11 @@ typedef struct SliceKey
 
 /* changed: bit i if input i of the stage has changed */
 extern List *slice_keys(const Stage *stage, uint64 changed);
+/*
+ * LINEAR: the first of the changed inputs that are matched with the same columns
+ * of the first input, by the same equalities, as changed input i.
+ */
+extern int	slice_touched_as(const Stage *stage, uint64 changed, int i);
 /* Does a change of an input that nothing restricts touch every row? */
 extern bool slice_is_whole(const Stage *stage, uint64 changed);
 /* Does the block read the stage behind its input i instead of a slice? */
@@ -464,6 +474,8 @@ extern void aggregate_run_full(DeltaProgram *program, Relation st,
 extern uint64 sizes_add(uint64 sizes, int position, int64 rows);
 /* Are so many rows worth a plan of their own? */
 extern bool is_bulk(int64 rows);
+/* Is the statement planned as if its deltas were small? */
+extern bool is_tiny(const Statement *statement);
 /* Append the delta of the branches that the key is about. */
 extern void delta_sql(const DeltaProgram *program, List *branches,
 					  const StatementKey *key, StringInfo out);

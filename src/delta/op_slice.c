@@ -29,8 +29,10 @@
  *		N_L = L | P  +  positive part of dL outside P,		O_L = N_L - dL
  *		N_j = R_j | matches N_L or dL,		O_j = N_j - (dR_j | the same)
  *
- * A changed R_j without pairs touches every row.  An R_j that has not changed,
- * and that the planner sees through to its tables, is read where it is.
+ * A changed R_j without pairs touches every row.  Those whose pairs have the same
+ * columns of L and the same equalities ask L for one set of values, which is that
+ * of all of them.  An R_j that has not changed, and that the planner sees through
+ * to its tables, is read where it is.
  *
  * At the top of a query Q(O) is what the table has.  So a PARTITION whose
  * result might come out otherwise, were it computed again, is computed once:
@@ -82,7 +84,17 @@ typedef struct SliceRun
 	Datum	   *values;
 	int64		elements;
 	uint64		nulls;
+	/* the same as relations, if they are many */
+	bool		related;
+	List	   *relations;		/* of SliceValues */
 } SliceRun;
+
+/* The values of the keys with the same input, as a relation. */
+typedef struct SliceValues
+{
+	char	   *name;
+	Tuplestorestate *rows;
+} SliceValues;
 
 static Tuplestorestate *
 make_store(void)
@@ -133,6 +145,8 @@ slice_begin(DeltaRun *run, const Stage *stage)
 static void
 slice_end(SliceRun *s)
 {
+	ListCell   *lc;
+
 	for (int i = 0; i < s->nslices; i++)
 	{
 		Slice	   *slice = &s->slices[i];
@@ -141,6 +155,13 @@ slice_end(SliceRun *s)
 			tuplestore_end(slice->old);
 		if (slice->new != NULL)
 			tuplestore_end(slice->new);
+	}
+	foreach(lc, s->relations)
+	{
+		SliceValues *values = lfirst(lc);
+
+		program_unregister(values->name);
+		tuplestore_end(values->rows);
 	}
 }
 
@@ -190,6 +211,77 @@ receive_keys(TupleTableSlot *slot, void *arg)
 	MemoryContextSwitchTo(old);
 }
 
+/* Keys first to last, whose arrays go in step, as a relation. */
+static void
+relate_keys(SliceRun *s, int input, const Oid *elements, int first, int last)
+{
+	int			ncolumns = last - first + 1;
+	TupleDesc	desc = CreateTemplateTupleDesc(ncolumns);
+	RelationOrigin *origin = palloc0(sizeof(RelationOrigin));
+	SliceValues *relation = palloc0(sizeof(SliceValues));
+	Datum	   *row = palloc(sizeof(Datum) * ncolumns);
+	bool	   *row_nulls = palloc(sizeof(bool) * ncolumns);
+	Datum	  **values = palloc(sizeof(Datum *) * ncolumns);
+	bool	  **nulls = palloc(sizeof(bool *) * ncolumns);
+	int			nrows = 0;
+
+	for (int i = 0; i < ncolumns; i++)
+	{
+		Oid			element = elements[first + i];
+		int16		typlen;
+		bool		typbyval;
+		char		typalign;
+
+		get_typlenbyvalalign(element, &typlen, &typbyval, &typalign);
+		deconstruct_array(DatumGetArrayTypeP(s->values[first + i]), element, typlen,
+						  typbyval, typalign, &values[i], &nulls[i], &nrows);
+		TupleDescInitEntry(desc, i + 1, psprintf("c%d", i + 1), element, -1, 0);
+	}
+	relation->name = psprintf(SQLGEN_VALUES_NAME, input);
+	relation->rows = make_store();
+	for (int n = 0; n < nrows; n++)
+	{
+		for (int i = 0; i < ncolumns; i++)
+		{
+			row[i] = values[i][n];
+			row_nulls[i] = nulls[i][n];
+		}
+		tuplestore_putvalues(relation->rows, desc, row, row_nulls);
+	}
+	origin->distinct = true;
+	program_register(relation->name, desc, relation->rows, nrows, origin);
+	s->relations = lappend(s->relations, relation);
+}
+
+/*
+ * Values that are too many for a parameter of a kept plan are read as relations,
+ * unless NULL is one of them, which only an array can be asked for.
+ */
+static void
+relate_values(SliceRun *s, List *keys)
+{
+	Statement	statement = slice_statement(s, PLAN_SLICE_INPUT, 0);
+	Oid		   *elements = palloc(sizeof(Oid) * s->nparams);
+	int			first = 0;
+	ListCell   *lc;
+
+	statement.elements = s->elements;
+	s->related = s->nulls == 0 && s->nparams <= MAX_SOURCES && !is_tiny(&statement);
+	if (!s->related)
+		return;
+	foreach(lc, keys)
+		elements[foreach_current_index(lc)] = ((SliceKey *) lfirst(lc))->element;
+	for (int i = 0; i < s->nparams; i++)
+	{
+		int			input = ((SliceKey *) list_nth(keys, i))->input;
+
+		if (i + 1 < s->nparams && ((SliceKey *) list_nth(keys, i + 1))->input == input)
+			continue;
+		relate_keys(s, input, elements, first, i);
+		first = i + 1;
+	}
+}
+
 static void
 find_keys(SliceRun *s)
 {
@@ -206,11 +298,19 @@ find_keys(SliceRun *s)
 	foreach(lc, keys)
 		s->types[i++] = get_array_type(((SliceKey *) lfirst(lc))->element);
 	program_execute(s->run->program, &statement, receive_keys, s);
+	relate_values(s, keys);
 }
 
 static void
 add_params(const SliceRun *s, Statement *statement)
 {
+	if (s->related)
+	{
+		statement->key.values = true;
+		statement->bulk = true;
+		statement->sizes = sizes_add(statement->sizes, 2, s->elements);
+		return;
+	}
 	statement->nparams = s->nparams;
 	statement->types = s->types;
 	statement->values = s->values;
@@ -391,7 +491,8 @@ fetch_left(SliceRun *s)
 	{
 		for (int i = 1; i < s->nslices; i++)
 		{
-			if (s->slices[i].delta == NULL)
+			if (s->slices[i].delta == NULL ||
+				slice_touched_as(s->stage, s->changed, i) != i)
 				continue;
 			statement = slice_statement(s, PLAN_SLICE_LEFT, i);
 			add_params(s, &statement);

@@ -11,7 +11,8 @@
  * has parameters is planned with their values when they are many.
  *
  * Likewise arrays: a small one is a parameter of a kept plan, a large one is
- * planned with, as a constant, because only then the executor hashes it.
+ * planned with, as a constant, because only then the executor hashes it.  That
+ * costs the more, the larger it is, so what can read a relation instead does.
  *
  *-------------------------------------------------------------------------
  */
@@ -82,7 +83,7 @@ is_bulk(int64 rows)
 	return pgt_debug_plan == DEBUG_PLAN_BULK || rows > BULK_ROWS;
 }
 
-static bool
+bool
 is_tiny(const Statement *statement)
 {
 	if (statement->key.kind == PLAN_FULL || statement->bulk ||
@@ -355,7 +356,8 @@ static bool
 same_key(const StatementKey *a, const StatementKey *b)
 {
 	return a->kind == b->kind && a->stage == b->stage && a->step == b->step &&
-		a->mask == b->mask && a->nulls == b->nulls && a->order == b->order &&
+		a->mask == b->mask && a->nulls == b->nulls && a->values == b->values &&
+		a->order == b->order &&
 		sizes_are_close(a->sizes, b->sizes);
 }
 

@@ -5,8 +5,10 @@
  *	  is right, is said there.
  *
  * The values that restrict a slice are parameters, one array for each of
- * slice_keys().  All of a text follows from its StatementKey, whose mask has
- * bit i set if input i of the stage has changed.
+ * slice_keys(), or, when they are many, columns of relations: one for each input
+ * of slice_keys(), named by it, whose columns are its keys in their order.  All
+ * of a text follows from its StatementKey, whose mask has bit i set if input i of
+ * the stage has changed.
  *
  *-------------------------------------------------------------------------
  */
@@ -87,6 +89,38 @@ add_pairs(List *keys, const Stage *stage, int i)
 	return keys;
 }
 
+/* Is the first input matched by the same columns and equalities with both? */
+static bool
+same_matches(const Stage *stage, int i, int j)
+{
+	List	   *a = stage_input_at(stage, i)->pairs;
+	List	   *b = stage_input_at(stage, j)->pairs;
+	ListCell   *la,
+			   *lb;
+
+	if (list_length(a) != list_length(b))
+		return false;
+	forboth(la, a, lb, b)
+	{
+		const StagePair *pa = lfirst(la);
+		const StagePair *pb = lfirst(lb);
+
+		if (pa->left != pb->left || pa->opno != pb->opno ||
+			pa->collation != pb->collation)
+			return false;
+	}
+	return true;
+}
+
+int
+slice_touched_as(const Stage *stage, uint64 changed, int i)
+{
+	for (int j = 1; j < i; j++)
+		if (input_changed(changed, j) && same_matches(stage, i, j))
+			return j;
+	return i;
+}
+
 List *
 slice_keys(const Stage *stage, uint64 changed)
 {
@@ -107,7 +141,7 @@ slice_keys(const Stage *stage, uint64 changed)
 		return keys;
 	}
 	for (int i = 1; i < list_length(stage->inputs); i++)
-		if (input_changed(changed, i))
+		if (input_changed(changed, i) && slice_touched_as(stage, changed, i) == i)
 			keys = add_pairs(keys, stage, i);
 	return keys;
 }
@@ -167,23 +201,18 @@ values_sql(const DeltaProgram *program, const Stage *stage, uint64 changed,
 {
 	StringInfoData sql;
 	const char *separator = "";
+	int			first = ((SliceKey *) linitial(keys))->input;
 
 	initStringInfo(&sql);
-	if (stage->rule == STAGE_LINEAR)
+	for (int i = first; i < list_length(stage->inputs); i++)
 	{
-		const StageInput *input = stage_input_at(stage,
-												 ((SliceKey *) linitial(keys))->input);
-
-		append_values(program, stage, input, keys, &sql);
-		return sql.data;
+		if (!input_changed(changed, i) ||
+			(stage->rule == STAGE_LINEAR && slice_touched_as(stage, changed, i) != first))
+			continue;
+		appendStringInfoString(&sql, separator);
+		append_values(program, stage, stage_input_at(stage, i), keys, &sql);
+		separator = " UNION ALL ";
 	}
-	for (int i = 0; i < list_length(stage->inputs); i++)
-		if (input_changed(changed, i))
-		{
-			appendStringInfoString(&sql, separator);
-			append_values(program, stage, stage_input_at(stage, i), keys, &sql);
-			separator = " UNION ALL ";
-		}
 	return sql.data;
 }
 
@@ -231,7 +260,7 @@ keys_sql(const DeltaProgram *program, const Stage *stage, uint64 changed,
 	appendStringInfo(out, "SELECT * FROM %s", from.data);
 }
 
-/* ---- restrictions by parameters ---- */
+/* ---- restrictions by values ---- */
 
 /* The number of the parameter that has the key's values. */
 static int
@@ -271,16 +300,27 @@ add_rows(Restriction *r, List *keys, const SliceKey *key)
 	r->element = psprintf("k.c%d", key_param(together, key));
 }
 
-/* nulls: keys of which NULL is a value; no rows can be named then. */
+/*
+ * statement: its nulls are keys of which NULL is a value; no rows can be named
+ * then.
+ */
 static Restriction *
-key_restriction(List *keys, const SliceKey *key, int column, uint64 nulls)
+key_restriction(List *keys, const SliceKey *key, int column,
+				const StatementKey *statement)
 {
 	Restriction *r = palloc0(sizeof(Restriction));
 	int			param = key_param(keys, key);
+	uint64		nulls = statement->nulls;
 
 	r->column = column;
 	r->opno = key->opno;
 	r->collation = key->collation;
+	if (statement->values)
+	{
+		restriction_to_rows(r, key->element, key_param(keys_together(keys, key), key),
+							psprintf(SQLGEN_VALUES_NAME, key->input));
+		return r;
+	}
 	r->set = psprintf("$%d", param);
 	r->or_null = param <= MAX_SOURCES && (nulls & (UINT64CONST(1) << (param - 1))) != 0;
 	if (nulls == 0)
@@ -290,9 +330,9 @@ key_restriction(List *keys, const SliceKey *key, int column, uint64 nulls)
 
 /* PARTITION: input i where its keys are among those that changed. */
 static void
-partition_input_sql(const Stage *stage, int i, uint64 nulls, StringInfo out)
+partition_input_sql(const Stage *stage, const StatementKey *statement, StringInfo out)
 {
-	const StageInput *input = stage_input_at(stage, i);
+	const StageInput *input = stage_input_at(stage, statement->step);
 	List	   *keys = slice_keys(stage, 0);	/* whatever has changed */
 	List	   *restrictions = NIL;
 	ListCell   *lc;
@@ -303,16 +343,19 @@ partition_input_sql(const Stage *stage, int i, uint64 nulls, StringInfo out)
 
 		restrictions = lappend(restrictions,
 							   key_restriction(keys, key, input->keys[key->position],
-											   nulls));
+											   statement));
 	}
 	stage_state_sql(input->stage, restrictions, out);
 }
 
-/* LINEAR: rows of the first input that match changes of input i. */
+/*
+ * LINEAR: rows of the first input that match changes of input i, or of those
+ * with the same slice_touched_as(), which is i.
+ */
 static List *
-touched_restrictions(const Stage *stage, uint64 changed, int i)
+touched_restrictions(const Stage *stage, const StatementKey *statement, int i)
 {
-	List	   *keys = slice_keys(stage, changed);
+	List	   *keys = slice_keys(stage, statement->mask);
 	List	   *result = NIL;
 	ListCell   *lc;
 
@@ -324,14 +367,14 @@ touched_restrictions(const Stage *stage, uint64 changed, int i)
 		if (key->input != i)
 			continue;
 		pair = list_nth(stage_input_at(stage, i)->pairs, key->position);
-		result = lappend(result, key_restriction(keys, key, pair->left, 0));
+		result = lappend(result, key_restriction(keys, key, pair->left, statement));
 	}
 	return result;
 }
 
 /* Rows that match no change of the changed inputs before the given one. */
 static void
-append_untouched(const Stage *stage, uint64 changed, int before,
+append_untouched(const Stage *stage, const StatementKey *statement, int before,
 				 const char *keyword, StringInfo out)
 {
 	const Stage *first = stage_input_at(stage, 0)->stage;
@@ -340,10 +383,11 @@ append_untouched(const Stage *stage, uint64 changed, int before,
 
 	for (int i = 1; i < before; i++)
 	{
-		if (!input_changed(changed, i))
+		if (!input_changed(statement->mask, i) ||
+			slice_touched_as(stage, statement->mask, i) != i)
 			continue;
 		appendStringInfo(out, "%s%s", any ? "" : keyword, separator);
-		restrictions_append(out, "(", touched_restrictions(stage, changed, i),
+		restrictions_append(out, "(", touched_restrictions(stage, statement, i),
 							first->columns, "q.");
 		appendStringInfoChar(out, ')');
 		separator = " OR ";
@@ -355,21 +399,22 @@ append_untouched(const Stage *stage, uint64 changed, int before,
 
 /* LINEAR: the first input where changes of input i touch it; 0: all of it. */
 static void
-left_sql(const Stage *stage, uint64 changed, int i, StringInfo out)
+left_sql(const Stage *stage, const StatementKey *statement, StringInfo out)
 {
 	const Stage *first = stage_input_at(stage, 0)->stage;
-	List	   *restrictions = i > 0 ? touched_restrictions(stage, changed, i) : NIL;
+	int			i = statement->step;
+	List	   *restrictions = i > 0 ? touched_restrictions(stage, statement, i) : NIL;
 
 	appendStringInfoString(out, "SELECT * FROM (");
 	stage_state_sql(first, restrictions, out);
 	appendStringInfoString(out, ") q");
-	append_untouched(stage, changed, i, " WHERE ", out);
+	append_untouched(stage, statement, i, " WHERE ", out);
 }
 
 /* LINEAR: rows that came to the first input, and that no other change touches. */
 static void
-outside_sql(const DeltaProgram *program, const Stage *stage, uint64 changed,
-			StringInfo out)
+outside_sql(const DeltaProgram *program, const Stage *stage,
+			const StatementKey *statement, StringInfo out)
 {
 	const Stage *first = stage_input_at(stage, 0)->stage;
 
@@ -378,7 +423,7 @@ outside_sql(const DeltaProgram *program, const Stage *stage, uint64 changed,
 		appendStringInfo(out, "c%d, ", column);
 	appendStringInfo(out, "w FROM " SQLGEN_DELTA_NAME " q WHERE w > 0",
 					 stage_input_index(program, first) + 1);
-	append_untouched(stage, changed, list_length(stage->inputs), " AND ", out);
+	append_untouched(stage, statement, list_length(stage->inputs), " AND ", out);
 }
 
 /* ---- LINEAR: other inputs, restricted by the slice of the first ---- */
@@ -484,7 +529,7 @@ result_sql(const Stage *stage, uint64 changed, StringInfo out)
 
 /* Restrictions of the result's columns, as far as it shows its keys. */
 static List *
-shown_restrictions(const Stage *stage, uint64 nulls)
+shown_restrictions(const Stage *stage, const StatementKey *statement)
 {
 	List	   *keys = slice_keys(stage, 0);
 	List	   *result = NIL;
@@ -497,7 +542,7 @@ shown_restrictions(const Stage *stage, uint64 nulls)
 		for (int i = 0; i < list_length(stage->columns); i++)
 			if (stage->origins[i] == key->position + 1)
 			{
-				result = lappend(result, key_restriction(keys, key, i + 1, nulls));
+				result = lappend(result, key_restriction(keys, key, i + 1, statement));
 				break;
 			}
 	}
@@ -506,10 +551,10 @@ shown_restrictions(const Stage *stage, uint64 nulls)
 
 /* Rows now with weight 1, rows that the table has with weight -1. */
 static void
-touched_sql(const DeltaProgram *program, const Stage *stage, uint64 nulls,
-			StringInfo out)
+touched_sql(const DeltaProgram *program, const Stage *stage,
+			const StatementKey *statement, StringInfo out)
 {
-	List	   *restrictions = shown_restrictions(stage, nulls);
+	List	   *restrictions = shown_restrictions(stage, statement);
 	StringInfoData columns;
 	int			column = 0;
 	ListCell   *lc;
@@ -541,14 +586,14 @@ slice_sql(const DeltaProgram *program, const StatementKey *key, StringInfo out)
 			keys_sql(program, stage, key->mask, out);
 			break;
 		case PLAN_SLICE_LEFT:
-			left_sql(stage, key->mask, key->step, out);
+			left_sql(stage, key, out);
 			break;
 		case PLAN_SLICE_OUTSIDE:
-			outside_sql(program, stage, key->mask, out);
+			outside_sql(program, stage, key, out);
 			break;
 		case PLAN_SLICE_INPUT:
 			if (stage->rule == STAGE_PARTITION)
-				partition_input_sql(stage, key->step, key->nulls, out);
+				partition_input_sql(stage, key, out);
 			else
 				linear_input_sql(program, stage, key->mask, key->step, out);
 			break;
@@ -559,7 +604,7 @@ slice_sql(const DeltaProgram *program, const StatementKey *key, StringInfo out)
 			result_sql(stage, key->mask, out);
 			break;
 		case PLAN_SLICE_TOUCHED:
-			touched_sql(program, stage, key->nulls, out);
+			touched_sql(program, stage, key, out);
 			break;
 		default:
 			elog(ERROR, "statement kind %d is none of a slice", (int) key->kind);

@@ -94,6 +94,24 @@ add_partition(StatementList *list, const Stage *stage, uint64 changed)
 			add_statement(list, input_step(stage, key.step, "slice"), key);
 }
 
+/* "input 2", or "inputs 2, 3" */
+static char *
+touching_inputs(const Stage *stage, uint64 changed, int first)
+{
+	StringInfoData numbers;
+	bool		several = false;
+
+	initStringInfo(&numbers);
+	appendStringInfo(&numbers, "%d", first + 1);
+	for (int i = first + 1; i < list_length(stage->inputs); i++)
+		if (slice_touched_as(stage, changed, i) == first)
+		{
+			appendStringInfo(&numbers, ", %d", i + 1);
+			several = true;
+		}
+	return psprintf("input%s %s", several ? "s" : "", numbers.data);
+}
+
 /* Rows of the first input that changes touch. */
 static void
 add_left(StatementList *list, const Stage *stage, uint64 changed)
@@ -109,8 +127,9 @@ add_left(StatementList *list, const Stage *stage, uint64 changed)
 	add_keys(list, stage, changed);
 	key.kind = PLAN_SLICE_LEFT;
 	for (key.step = 1; key.step < list_length(stage->inputs); key.step++)
-		add_statement(list, psprintf("rows of input 1 that changes of input %d touch",
-									 key.step + 1), key);
+		if (slice_touched_as(stage, changed, key.step) == key.step)
+			add_statement(list, psprintf("rows of input 1 that changes of %s touch",
+										 touching_inputs(stage, changed, key.step)), key);
 	key.kind = PLAN_SLICE_OUTSIDE;
 	key.step = 0;
 	add_statement(list, "rows that came to input 1 beside those", key);

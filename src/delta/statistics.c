@@ -8,7 +8,8 @@
  * while a statement runs that is planned for large deltas.
  *
  * Values in a delta are repeated even where those of the table are not: an
- * update takes a row out and puts it in again.
+ * update takes a row out and puts it in again.  Those by which a slice is found
+ * are not, which is all that is said of them.
  *
  *-------------------------------------------------------------------------
  */
@@ -115,6 +116,11 @@ delta_statistics(PlannerInfo *root, RangeTblEntry *rte, AttrNumber attno,
 		program_relation_origin(rte->enrname) : NULL;
 	ColumnOrigin origin;
 
+	if (relation != NULL && relation->distinct)
+	{
+		vardata->isunique = list_length(rte->coltypes) == 1;
+		return true;
+	}
 	if (relation == NULL || !column_origin(relation, attno, &origin))
 		return next_hook != NULL && next_hook(root, rte, attno, vardata);
 	vardata->statsTuple = column_statistics(&origin);

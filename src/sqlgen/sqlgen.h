@@ -25,6 +25,9 @@
 #define SQLGEN_DELTA_NAME		"__pgt_d%d"
 #define SQLGEN_AFFECTED_NAME	"__pgt_a"
 
+/* Many values by which a slice is found; <n>: SliceKey's input */
+#define SQLGEN_VALUES_NAME		"__pgt_v%d"
+
 /* What a block reads instead of stage <n>. */
 #define SQLGEN_STAGE_NAME		"__pgt_s%d"
 /*

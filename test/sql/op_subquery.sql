@@ -244,3 +244,33 @@ UPDATE tags SET n = n + 1;
 SELECT exact FROM fresh('exists_star');
 DELETE FROM tags WHERE tag = 'a';
 SELECT exact FROM fresh('exists_star');
+
+-- changes of many rows, by one column, by two, and in two subqueries by the same
+CREATE TABLE mo (id int PRIMARY KEY, a int, b text);
+CREATE TABLE ml (id int PRIMARY KEY, a int, b text, n int, note text);
+INSERT INTO mo SELECT i, i % 700, 'b' || i % 3 FROM generate_series(1, 800) i;
+INSERT INTO ml SELECT i, i % 650, 'b' || i % 4, i % 7 FROM generate_series(1, 2000) i;
+CREATE INDEX ON ml (a, b);
+CREATE INDEX ON ml (b, a);
+SELECT made('many_both', 'SELECT id FROM mo WHERE EXISTS (SELECT FROM ml WHERE ml.a = mo.a AND n > 3)
+	AND NOT EXISTS (SELECT FROM ml x WHERE x.a = mo.a AND x.n < 1)');
+SELECT made('many_pairs', 'SELECT id FROM mo WHERE EXISTS (SELECT FROM ml WHERE ml.a = mo.a AND ml.b = mo.b AND n > 4)
+	OR EXISTS (SELECT FROM ml x WHERE x.b = mo.b AND x.a = mo.a AND x.n = 1)');
+SELECT made('many_sums', 'SELECT id, (SELECT sum(n) FROM ml WHERE ml.a = mo.a AND ml.b = mo.b) AS s FROM mo');
+SELECT made('many_parts', 'SELECT id, a, rank() OVER (PARTITION BY a, b ORDER BY n, id) AS r FROM ml');
+UPDATE ml SET n = n + 1 WHERE id % 2 = 0;
+SELECT st, (fresh(('many' || st)::regclass)).* FROM unnest('{_both,_pairs,_sums,_parts}'::text[]) st;
+BEGIN;
+UPDATE ml SET a = a + 1, n = n - 1 WHERE id % 3 = 0;
+DELETE FROM ml WHERE id % 5 = 0;
+UPDATE mo SET b = 'b1' WHERE id % 2 = 0;
+DELETE FROM mo WHERE id % 7 = 0;
+COMMIT;
+SELECT st, (fresh(('many' || st)::regclass)).* FROM unnest('{_both,_pairs,_sums,_parts}'::text[]) st;
+BEGIN;
+UPDATE ml SET a = NULL WHERE id % 11 = 0;
+UPDATE mo SET a = NULL WHERE id % 11 = 0;
+INSERT INTO ml SELECT i, i % 650, 'b' || i % 4, i % 7 FROM generate_series(2001, 2900) i;
+COMMIT;
+SELECT st, (fresh(('many' || st)::regclass)).* FROM unnest('{_both,_pairs,_sums,_parts}'::text[]) st;
+SELECT count(*) > 100 AS many FROM many_both;
