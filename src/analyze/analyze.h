@@ -135,6 +135,9 @@ typedef struct StageInput
 	int		   *keys;			/* PARTITION: the column that is key i */
 	List	   *pairs;			/* LINEAR: of StagePair; NIL: unrestricted */
 	bool		grouped;		/* LINEAR: the query groups it by its pairs */
+	bool		alike;			/* LINEAR: once a row of the first input has a
+								 * match, each further one adds something that
+								 * does not depend on the others */
 } StageInput;
 
 struct Stage

@@ -6,8 +6,8 @@
  *		L LEFT JOIN R ON p and q(R)  =  L LEFT JOIN sigma_q(R) ON p
  *
  * A left join is linear in L: each row of L yields its own rows, which depend
- * on the rows of R that match it; a condition l = r among p names those.  A
- * right join is a left join with its sides exchanged.  A full join falls apart
+ * on the rows of R that match it; a condition l = r among p names those.  If p is
+ * nothing but such conditions, all of these are joined.  A right join is a left join with its sides exchanged.  A full join falls apart
  * by the values that its equalities compare: rows of L and R with different
  * values never meet, and rows with NULL meet nobody.
  *
@@ -396,6 +396,8 @@ outer_join_stage(Analysis *an, Query *query, JoinExpr *join, List **columns)
 	}
 	foreach(lc, quals)
 		find_pair(lfirst(lc), &left, &right, input);
+	input->alike = !full && quals != NIL &&
+		list_length(input->pairs) == list_length(quals);
 	quals = (List *) columns_map(&left.columns, (Node *) quals);
 	quals = (List *) columns_map(&right.columns, (Node *) quals);
 	ChangeVarNodes((Node *) quals, nrte + 1, 1, 0);

@@ -40,6 +40,7 @@
 #include "utils/syscache.h"
 
 static bool localize_walker(Node *node, Subqueries *sub);
+static StageInput *plain_input(Subqueries *sub, Query *query);
 static void find_in_pairs(Subqueries *sub, SubLink *link, bool positive);
 
 /* ---- references to outer levels ---- */
@@ -391,6 +392,20 @@ drop_targets(Query *query)
 												   1, NULL, false));
 }
 
+/*
+ * EXISTS asks for no more than one match, if each condition that ties its rows to
+ * L is one by which they are matched.
+ */
+static void
+find_alike(Subqueries *sub, Query *query)
+{
+	StageInput *input = plain_input(sub, query);
+
+	if (input != NULL && input->pairs != NIL && list_length(input->pairs) ==
+		list_length(make_ands_implicit((Expr *) query->jointree->quals)))
+		input->alike = true;
+}
+
 static bool
 localize_walker(Node *node, Subqueries *sub)
 {
@@ -405,6 +420,8 @@ localize_walker(Node *node, Subqueries *sub)
 			drop_targets((Query *) link->subselect);
 		link->subselect = (Node *) localize(sub, (Query *) link->subselect,
 											link->subLinkType == ARRAY_SUBLINK);
+		if (link->subLinkType == EXISTS_SUBLINK && sub->an->reason == NULL)
+			find_alike(sub, (Query *) link->subselect);
 		return false;
 	}
 	return expression_tree_walker(node, localize_walker, sub);

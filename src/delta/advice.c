@@ -113,6 +113,12 @@ has_index(Oid relid, List *columns, bool ordered)
 	return result;
 }
 
+bool
+table_has_index(Oid relid, List *columns)
+{
+	return has_index(relid, columns, false);
+}
+
 /* Those of the columns that a btree can have. */
 static List *
 indexable_columns(Oid relid, List *columns)

@@ -412,6 +412,11 @@ extern void recursion_sql(const DeltaProgram *program, const StatementKey *key,
 extern void recursion_run_delta(DeltaRun *run, const Stage *stage,
 								SourceMask changed, ChangeWindow *window);
 
+/* ---- advice.c ---- */
+
+/* Has a table an index that begins with one of these columns? */
+extern bool table_has_index(Oid relid, List *columns);
+
 /* ---- slice_sql.c ---- */
 
 /*

@@ -29,6 +29,19 @@
  *		N_L = L | P  +  positive part of dL outside P,		O_L = N_L - dL
  *		N_j = R_j | matches N_L or dL,		O_j = N_j - (dR_j | the same)
  *
+ * Rows of R are alike if Q(l, R) = b(l) + sum over r in R of g(l, r) unless R, those
+ * that match l, is empty: so for outer joins and EXISTS that ask for nothing but
+ * the pairs.  Let U be the rows that have not changed, V some of them, any at all
+ * unless U is empty, and l a row that neither came nor went.  Then what l
+ * contributes is
+ *
+ *		Q(l, U + dR+) - Q(l, U + dR-) = Q(l, V + dR+) - Q(l, V + dR-)
+ *
+ * So |dR+| + 1 of the rows that match now, X, or all if they are fewer, will do:
+ * less those that came, one of U is left, if there is one.  With M = X - dR,
+ *
+ *		O_R = positive part of M,		N_R = X + negative part of M
+ *
  * A changed R_j without pairs touches every row.  Those whose pairs have the same
  * columns of L and the same equalities ask L for one set of values, which is that
  * of all of them.  An R_j that has not changed, and that the planner sees through
@@ -419,11 +432,40 @@ receive_subtrahend(TupleTableSlot *slot, void *arg)
 }
 
 /*
+ * Rows of an input that is alike, of which N has only so many: what O would owe
+ * are rows that came, which N has to have.
+ */
+static void
+complete_new(Slice *slice, ChangeWindow *old)
+{
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(slice->desc, &TTSOpsMinimalTuple);
+	ChangeWindow kept = {.rows = make_store()};
+
+	tuplestore_rescan(old->rows);
+	while (tuplestore_gettupleslot(old->rows, true, false, slot))
+	{
+		slot_getallattrs(slot);
+		if (DatumGetInt32(slot->tts_values[0]) > 0)
+		{
+			tuplestore_puttupleslot(kept.rows, slot);
+			kept.nrows++;
+			continue;
+		}
+		slot->tts_values[0] = Int32GetDatum(1);
+		tuplestore_putvalues(slice->new, slice->desc, slot->tts_values, slot->tts_isnull);
+		slice->nnew++;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	tuplestore_end(old->rows);
+	*old = kept;
+}
+
+/*
  * O = N - dI.  statement: yields the part of dI that satisfies the slice's
  * restriction, or is NULL if all of it does.
  */
 static void
-derive_old(SliceRun *s, Slice *slice, Statement *statement)
+derive_old(SliceRun *s, Slice *slice, bool alike, Statement *statement)
 {
 	Consolidation *c;
 	ChangeWindow old = {0};
@@ -446,6 +488,8 @@ derive_old(SliceRun *s, Slice *slice, Statement *statement)
 	consolidate_meet(c);
 	put_store(c, slice->desc, slice->new, 1);
 	consolidate_end(c, &old);
+	if (old.has_negative && alike)
+		complete_new(slice, &old);
 	if (old.has_negative)
 		state_does_not_fit(s);
 	slice->old = old.rows != NULL ? old.rows : make_store();
@@ -469,7 +513,7 @@ fetch_partition(SliceRun *s)
 		add_params(s, &statement);
 		slice->new = make_store();
 		fetch_new(s, slice, &statement, false);
-		derive_old(s, slice, NULL);
+		derive_old(s, slice, false, NULL);
 	}
 }
 
@@ -505,7 +549,7 @@ fetch_left(SliceRun *s)
 			fetch_new(s, left, &statement, true);
 		}
 	}
-	derive_old(s, left, NULL);
+	derive_old(s, left, false, NULL);
 }
 
 /* Other inputs, where they match the slice of the first one. */
@@ -522,7 +566,7 @@ fetch_right(SliceRun *s, int i)
 	statement.sizes = delta.sizes = sizes_add(statement.sizes, 1, s->slices[0].nnew);
 	slice->new = make_store();
 	fetch_new(s, slice, &statement, false);
-	derive_old(s, slice, &delta);
+	derive_old(s, slice, stage_input_at(s->stage, i)->alike, &delta);
 }
 
 static void

@@ -462,10 +462,160 @@ matching_restrictions(const DeltaProgram *program, const Stage *stage,
 	return linear_match(stage, i, left);
 }
 
+/* The table that an input is, with its plain columns behind the pairs, or 0. */
+static Oid
+paired_table(const StageInput *input, List **columns)
+{
+	const Branch *branch;
+	ListCell   *lc;
+
+	if (input->stage->rule != STAGE_SUM || list_length(input->stage->branches) != 1)
+		return InvalidOid;
+	branch = linitial(input->stage->branches);
+	if (list_length(branch->factors) != 1)
+		return InvalidOid;
+	foreach(lc, input->pairs)
+	{
+		Var		   *var = (Var *) strip_relabel(list_nth(branch->targets,
+														 ((StagePair *) lfirst(lc))->right - 1));
+
+		if (IsA(var, Var))
+			*columns = lappend_int(*columns, var->varattno);
+	}
+	return ((Factor *) linitial(branch->factors))->relid;
+}
+
+/*
+ * Is the slice of the input to have no more rows than tell about those that match
+ * and have not changed?  Values are counted by image, and rows looked up one value
+ * after the other.
+ */
+static bool
+is_bounded(const Stage *stage, uint64 changed, int i)
+{
+	const Stage *first = stage_input_at(stage, 0)->stage;
+	const StageInput *input = stage_input_at(stage, i);
+	List	   *columns = NIL;
+	Oid			table;
+	ListCell   *lc;
+
+	if (!input->alike || !input_changed(changed, i) || !stage_inputs_differ(stage))
+		return false;
+	foreach(lc, input->pairs)
+	{
+		const StagePair *pair = lfirst(lc);
+		Oid			type = stage_column(first, pair->left)->type;
+
+		if (type != stage_column(input->stage, pair->right)->type ||
+			!restriction_fits(pair->opno, type) ||
+			!equality_is_image(type, pair->collation))
+			return false;
+	}
+	table = paired_table(input, &columns);
+	return OidIsValid(table) && table_has_index(table, columns);
+}
+
+/* The columns of the pairs, as k1, k2, ... */
+static void
+append_pair_columns(const StageInput *input, bool left, StringInfo out)
+{
+	ListCell   *lc;
+
+	foreach(lc, input->pairs)
+	{
+		const StagePair *pair = lfirst(lc);
+		int			n = foreach_current_index(lc) + 1;
+
+		appendStringInfo(out, "%sc%d AS k%d", n > 1 ? ", " : "",
+						 left ? pair->left : pair->right, n);
+	}
+}
+
+/* They are those of k; right: else they are called k1, k2, ... too. */
+static void
+append_pair_equalities(const StageInput *input, const char *prefix, bool right,
+					   StringInfo out)
+{
+	ListCell   *lc;
+
+	foreach(lc, input->pairs)
+	{
+		const StagePair *pair = lfirst(lc);
+		Restriction r = {.opno = pair->opno, .collation = pair->collation};
+		int			n = foreach_current_index(lc) + 1;
+
+		if (n > 1)
+			appendStringInfoString(out, " AND ");
+		restriction_equality(out, &r, psprintf("k.k%d", n),
+							 stage_column(input->stage, pair->right)->type,
+							 psprintf(right ? "%s.c%d" : "%s.k%d", prefix,
+									  right ? pair->right : n));
+	}
+}
+
+/*
+ * LINEAR: of an input whose rows are alike, for each value of the pairs, one row
+ * more than came; all where a row of the first input came or went.
+ */
+static void
+bounded_input_sql(const DeltaProgram *program, const Stage *stage,
+				  uint64 changed, int i, StringInfo out)
+{
+	const StageInput *input = stage_input_at(stage, i);
+	bool		left_changed = input_changed(changed, 0);
+	int			left = stage_input_index(program, stage_input_at(stage, 0)->stage) + 1;
+	int			ncolumns = list_length(input->stage->columns);
+
+	appendStringInfoString(out, "SELECT q.c1");
+	for (int column = 2; column <= ncolumns; column++)
+		appendStringInfo(out, ", q.c%d", column);
+	appendStringInfoString(out, " FROM (SELECT ");
+	append_pair_columns(input, true, out);
+	appendStringInfo(out, " FROM " SQLGEN_LEFT_NAME, stage->number);
+	if (left_changed)
+	{
+		appendStringInfoString(out, " UNION SELECT ");
+		append_pair_columns(input, true, out);
+		appendStringInfo(out, " FROM " SQLGEN_DELTA_NAME, left);
+	}
+	else
+	{
+		appendStringInfoString(out, " GROUP BY 1");
+		for (int n = 2; n <= list_length(input->pairs); n++)
+			appendStringInfo(out, ", %d", n);
+	}
+	appendStringInfoString(out, ") k LEFT JOIN (SELECT ");
+	append_pair_columns(input, false, out);
+	appendStringInfo(out, ", sum(w) AS n FROM " SQLGEN_DELTA_NAME " WHERE w > 0 GROUP BY 1",
+					 stage_input_index(program, input->stage) + 1);
+	for (int n = 2; n <= list_length(input->pairs); n++)
+		appendStringInfo(out, ", %d", n);
+	appendStringInfoString(out, ") d ON ");
+	append_pair_equalities(input, "d", false, out);
+	if (left_changed)
+	{
+		appendStringInfoString(out, " LEFT JOIN (SELECT DISTINCT ");
+		append_pair_columns(input, true, out);
+		appendStringInfo(out, ", true AS whole FROM " SQLGEN_DELTA_NAME ") l ON ", left);
+		append_pair_equalities(input, "l", false, out);
+	}
+	appendStringInfoString(out, ", LATERAL (SELECT * FROM (");
+	stage_state_sql(input->stage, NIL, out);
+	appendStringInfoString(out, ") q WHERE ");
+	append_pair_equalities(input, "q", true, out);
+	appendStringInfo(out, " LIMIT CASE WHEN %s THEN NULL ELSE coalesce(d.n, 0) + 1 END) q",
+					 left_changed ? "l.whole" : "false");
+}
+
 static void
 linear_input_sql(const DeltaProgram *program, const Stage *stage,
 				 uint64 changed, int i, StringInfo out)
 {
+	if (is_bounded(stage, changed, i))
+	{
+		bounded_input_sql(program, stage, changed, i, out);
+		return;
+	}
 	stage_state_sql(stage_input_at(stage, i)->stage,
 					matching_restrictions(program, stage, changed, i), out);
 }

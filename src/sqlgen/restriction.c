@@ -73,6 +73,14 @@ append_left_side(StringInfo out, const Restriction *r, const char *expr, Oid typ
 	append_operator(out, r->opno);
 }
 
+void
+restriction_equality(StringInfo out, const Restriction *r, const char *expr,
+					 Oid type, const char *element)
+{
+	append_left_side(out, r, expr, type);
+	appendStringInfo(out, " %s", element);
+}
+
 static void
 append_single(StringInfo out, const Restriction *r, const char *expr, Oid type)
 {

@@ -67,6 +67,10 @@ extern void restrictions_append(StringInfo out, const char *keyword,
 								List *restrictions, List *columns,
 								const char *prefix);
 
+/* column = element, where the column is expr, of the given type. */
+extern void restriction_equality(StringInfo out, const Restriction *r,
+								 const char *expr, Oid type, const char *element);
+
 /*
  * Let the elements be column c<column>, of the given type, of a relation.
  */

@@ -269,3 +269,53 @@ UPDATE o1 SET note = 'b';
 COMMIT;
 SELECT * FROM all_fresh('op_outer_join');
 SELECT id, n FROM side_left ORDER BY id;
+
+-- of the rows that match and do not change, one tells as much as all
+CREATE TABLE h1 (k int, t text, v int);
+CREATE TABLE h2 (k int, t text, w int);
+CREATE INDEX ON h2 (k);
+INSERT INTO h1 VALUES (1, 'a', 1), (1, 'a', 1), (1, 'b', 2), (2, 'a', 3), (3, NULL, 4), (NULL, 'a', 5), (4, 'c', 6);
+INSERT INTO h2 SELECT 1, CASE WHEN i % 2 = 0 THEN 'a' END, i % 5 FROM generate_series(1, 60) i;
+INSERT INTO h2 VALUES (2, 'a', 1), (2, 'a', 1), (4, 'c', 1), (4, 'd', 1);
+SELECT made('hot', 'SELECT h1.t, v, w FROM h1 LEFT JOIN h2 ON h1.k = h2.k');
+SELECT made('hot_two', 'SELECT h1.k, v, w FROM h2 RIGHT JOIN h1 ON h1.t = h2.t AND h1.k = h2.k AND w > 0');
+SELECT made('hot_count', 'SELECT h1.k, count(w) AS n, count(*) AS m FROM h1 LEFT JOIN h2 ON h1.k = h2.k GROUP BY h1.k');
+-- one of many; and the first and the last of a few
+INSERT INTO h2 VALUES (1, 'a', 3), (3, NULL, 3);
+DELETE FROM h2 WHERE k = 2;
+SELECT * FROM all_fresh('op_outer_join');
+BEGIN;
+UPDATE h2 SET w = w + 1 WHERE k = 1 AND t IS NULL;
+DELETE FROM h2 WHERE k = 4 AND t = 'd';
+INSERT INTO h2 VALUES (2, 'a', 1), (2, 'b', 0);
+COMMIT;
+SELECT * FROM all_fresh('op_outer_join');
+-- other rows take the places of all
+BEGIN;
+DELETE FROM h2 WHERE k IN (1, 2);
+INSERT INTO h2 SELECT 1, 'a', i % 5 FROM generate_series(1, 30) i;
+INSERT INTO h2 VALUES (NULL, 'a', 1);
+COMMIT;
+SELECT * FROM all_fresh('op_outer_join');
+-- rows of the first side come and go, too
+BEGIN;
+INSERT INTO h1 VALUES (1, 'a', 1), (2, 'a', 7), (4, 'c', 6);
+DELETE FROM h1 WHERE v = 2;
+UPDATE h1 SET k = 1 WHERE k = 3;
+INSERT INTO h2 VALUES (1, 'b', 9), (4, 'c', 0);
+DELETE FROM h2 WHERE ctid = (SELECT min(ctid) FROM h2 WHERE k = 1);
+COMMIT;
+SELECT * FROM all_fresh('op_outer_join');
+SELECT k, n, m FROM hot_count ORDER BY k;
+-- and many at once
+BEGIN;
+INSERT INTO h1 SELECT i, 'a', i FROM generate_series(1, 800) i;
+INSERT INTO h2 SELECT i, 'a', i % 3 FROM generate_series(1, 900) i, generate_series(1, 3);
+COMMIT;
+SELECT * FROM all_fresh('op_outer_join');
+BEGIN;
+UPDATE h2 SET w = 7 - w WHERE k % 2 = 0;
+DELETE FROM h2 WHERE k % 3 = 0;
+DELETE FROM h1 WHERE k % 7 = 0;
+COMMIT;
+SELECT * FROM all_fresh('op_outer_join');
