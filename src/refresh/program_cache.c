@@ -4,7 +4,7 @@
  *	  Keep compiled queries as long as nothing they were compiled from changes.
  *
  * An entry is invalidated by a relcache message about any relation of the
- * query, views and partitions included, about the stream table or a buffer, by
+ * query, views and partitions included, about the stream table, by
  * one about a type that the query's statements may name, and by any message
  * about the other kinds of objects whose names stand in the text of a
  * statement, and about roles.  Of types, only those of the query count, because
@@ -13,6 +13,10 @@
  * again is parsed again from its text, so names in it must be current.  Messages are
  * processed when a lock is taken, so an entry that is still valid after all
  * its locks were taken is current.
+ *
+ * Nothing in a program refers to a buffer, which gets another file each time that
+ * it is trimmed.  So after a message about one only what is known of the sources
+ * beside the program is read again.
  *
  *-------------------------------------------------------------------------
  */
@@ -53,8 +57,16 @@ depends_on(const CachedProgram *entry, Oid relid)
 		list_member_oid(entry->parts, relid))
 		return true;
 	for (int i = 0; i < entry->nsources; i++)
-		if (entry->sources[i].buffer == relid ||
-			list_member_oid(entry->sources[i].partitions, relid))
+		if (list_member_oid(entry->sources[i].partitions, relid))
+			return true;
+	return false;
+}
+
+static bool
+has_buffer(const CachedProgram *entry, Oid relid)
+{
+	for (int i = 0; i < entry->nsources; i++)
+		if (entry->sources[i].buffer == relid)
 			return true;
 	return false;
 }
@@ -71,6 +83,8 @@ relcache_callback(Datum arg, Oid relid)
 	while ((entry = hash_seq_search(&status)) != NULL)
 		if (!OidIsValid(relid) || depends_on(entry, relid))
 			invalidate(entry, NULL);
+		else if (has_buffer(entry, relid))
+			entry->sources_valid = false;
 }
 
 static void
@@ -144,8 +158,8 @@ load_source(CachedProgram *entry, ProgramSource *from, CachedSource *source)
 {
 	ChangeTracking *tracking = NULL;
 
+	memset(source, 0, sizeof(CachedSource));
 	source->id.oid = from->relid;
-	source->partitions = NIL;
 	if (get_rel_relkind(from->relid) == RELKIND_PARTITIONED_TABLE)
 		source->partitions = find_all_inheritors(from->relid, AccessShareLock, NULL);
 	if (from->uncapturable != NULL)
@@ -247,6 +261,37 @@ program_compile_for(const StreamTable *st)
 	return program;
 }
 
+/* A message that arrives meanwhile, or an error, leaves them invalid. */
+static void
+load_sources(CachedProgram *entry, const StreamTable *st)
+{
+	MemoryContext old;
+	ListCell   *lc;
+
+	entry->nsources = 0;
+	entry->capture_problem = NULL;
+	MemoryContextReset(entry->sources_context);
+	old = MemoryContextSwitchTo(entry->sources_context);
+	entry->sources_valid = true;
+	PG_TRY();
+	{
+		foreach(lc, program_sources(entry->program))
+		{
+			load_source(entry, lfirst(lc), &entry->sources[entry->nsources]);
+			entry->nsources++;
+		}
+		if (entry->capture_problem == NULL)
+			entry->capture_problem = placement_problem(entry, st);
+	}
+	PG_CATCH();
+	{
+		entry->sources_valid = false;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+}
+
 static void
 compile(CachedProgram *entry, const StreamTable *st)
 {
@@ -254,8 +299,6 @@ compile(CachedProgram *entry, const StreamTable *st)
 												  "pg_trickle program",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old;
-	int			i = 0;
-	ListCell   *lc;
 
 	discard(entry);
 	old = MemoryContextSwitchTo(context);
@@ -264,13 +307,9 @@ compile(CachedProgram *entry, const StreamTable *st)
 	entry->net_first = wants_net_first(st);
 	entry->sources = palloc0(sizeof(CachedSource) *
 							 (list_length(program_sources(entry->program)) + 1));
-	foreach(lc, program_sources(entry->program))
-	{
-		load_source(entry, lfirst(lc), &entry->sources[i++]);
-		entry->nsources = i;
-	}
-	if (entry->capture_problem == NULL)
-		entry->capture_problem = placement_problem(entry, st);
+	entry->sources_context = AllocSetContextCreate(context, "pg_trickle sources",
+												   ALLOCSET_SMALL_SIZES);
+	load_sources(entry, st);
 	entry->placement = placement_of(st->relid);
 	load_types(entry);
 	MemoryContextSwitchTo(old);
@@ -316,8 +355,12 @@ program_cache_get(const StreamTable *st)
 			entry->net_first == wants_net_first(st))
 		{
 			lock_sources(entry);
-			if (entry->valid)
+			if (entry->valid && !entry->sources_valid)
+				load_sources(entry, st);
+			if (entry->valid && entry->sources_valid)
 				return entry;
+			if (entry->valid)
+				continue;
 		}
 		/*
 		 * Messages that arrive while we compile clear the flag again, and

@@ -29,6 +29,8 @@ typedef struct CachedProgram
 	DeltaProgram *program;
 	int			nsources;
 	CachedSource *sources;
+	bool		sources_valid;	/* no message about a buffer has come since */
+	MemoryContext sources_context;	/* of what they point to, and the next */
 	char	   *capture_problem;	/* a source's triggers are not in place */
 	bool		storage_known_good;	/* the table was found to fit, or made so */
 	List	   *parts;			/* oids of its auxiliary tables, and */
