@@ -16,9 +16,9 @@
  *
  * The lead is for the refresh itself, and for others that come before it.
  *
- * but not before retry_at, nor within REST_US of the end of its last refresh:
- * without that rest, a worker that follows every commit takes a share of the
- * processors that writers feel.
+ * but not before that is known, nor before retry_at, nor within REST_US of the
+ * end of its last refresh: without that rest, a worker that follows every commit
+ * takes a share of the processors that writers feel.
  *
  * A consistency group is refreshed as one, so it is due when its first member
  * is, and rests until its last one may be tried again.  Members that are held
@@ -191,6 +191,7 @@ carry_over(ScheduledTable *table, const ScheduledTable *old)
 {
 	queue_set_started(table, Max(table->started_at, old->started_at));
 	table->ended_at = old->ended_at;
+	table->due = old->first->due;
 	table->last_us = old->first->last_us;
 	table->took_us = old->first->took_us;
 	table->unpruned = old->unpruned;
@@ -237,6 +238,7 @@ load_table(ScheduledTable *table, const StreamTable *st, HTAB *known,
 	table->status = st->status;
 	table->is_populated = st->is_populated;
 	table->needs_reinit = st->needs_reinit;
+	table->due = DT_NOEND;
 	load_schedule(table, st, known);
 	load_sources(table, context);
 	table->gated = gate_holds(gates, st->pgt_id, &gate);
@@ -630,12 +632,19 @@ unit_due_at(const ScheduledTable *unit)
 	return due;
 }
 
+/*
+ * What becomes due by a change is late from now on, not from the time that its
+ * schedule has counted since the last refresh.
+ */
 void
 queue_update(ScheduledTable *table)
 {
 	ScheduledTable *unit = table->first;
 	TimestampTz due = unit_due_at(unit);
+	TimestampTz now = GetCurrentTimestamp();
 
+	if (due < now)
+		due = Min(unit->due, now);
 	if (unit->queued && unit->due == due)
 		return;
 	if (unit->queued)

@@ -10,11 +10,11 @@
  *
  * Small refreshes it runs itself: giving one to another process costs as much
  * as the refresh.  What is known to take longer than SLOW_US goes to a refresh
- * worker (pool.h), and so does what is late by LATE_US, when one process is not
- * enough.  What turns out to take longer than BUDGET_US is cancelled, and begun
- * again by a refresh worker: so long at most does one unit keep the others
- * waiting.  With a single unit, or where there may be no refresh worker, all
- * this is off.
+ * worker (pool.h), and so does what is late by LATE_US, when this process has not
+ * been idle for BUSY_US: then one is not enough.  What turns out to take longer
+ * than BUDGET_US is cancelled, and begun again by a refresh worker: so long at
+ * most does one unit keep the others waiting.  With a single unit, or where there
+ * may be no refresh worker, all this is off.
  *
  * Reading the catalog takes time for each stream table, and somebody may be
  * making thousands of them.  So it rests for READ_REST times what it took.
@@ -47,6 +47,7 @@
 
 #define SLOW_US			(20 * US_PER_MS)
 #define LATE_US			(250 * US_PER_MS)
+#define BUSY_US			US_PER_S
 #define BUDGET_US		(100 * US_PER_MS)
 #define READ_REST		4
 
@@ -64,6 +65,7 @@ static uint32 seen_pool_events;
 static bool reload;
 static TimestampTz read_not_before = 0;
 static TimestampTz next_round;
+static TimestampTz idle_at;		/* when nothing was left to do */
 
 /* ---- life ---- */
 
@@ -322,9 +324,10 @@ refresh_there(ScheduledTable *table)
 }
 
 static void
-refresh_unit(ScheduledTable *table, TimestampTz due, TimestampTz now)
+refresh_unit(ScheduledTable *table, TimestampTz now)
 {
 	bool		slow = table->first->took_us >= SLOW_US;
+	bool		behind = now - table->first->due >= LATE_US && now - idle_at >= BUSY_US;
 	PoolAnswer	answer = POOL_UNUSABLE;
 
 	if (queue_units() < 2 || !pool_usable())
@@ -332,7 +335,7 @@ refresh_unit(ScheduledTable *table, TimestampTz due, TimestampTz now)
 		refresh_here(table, 0);
 		return;
 	}
-	if (slow || now - due >= LATE_US)
+	if (slow || behind)
 		answer = pool_reserve(table, slot);
 	if (answer == POOL_ROOM)
 		refresh_there(table);
@@ -375,11 +378,15 @@ worker_loop(void)
 		if (reload && now >= read_not_before)
 			continue;
 
+		now = GetCurrentTimestamp();
 		table = queue_first(&due);
 		if (pgt_enabled && table && due <= now)
-			refresh_unit(unit_target(queue_first_upstream(table)), due, now);
+			refresh_unit(unit_target(queue_first_upstream(table)), now);
 		else
+		{
 			worker_sleep(next_due());
+			idle_at = GetCurrentTimestamp();
+		}
 	}
 }
 
@@ -433,7 +440,8 @@ pgt_worker_main(Datum arg)
 	attempt_init();
 	prepared_watch();
 	reload = true;
-	next_round = GetCurrentTimestamp() + ROUND_US;
+	idle_at = GetCurrentTimestamp();
+	next_round = idle_at + ROUND_US;
 
 	worker_loop();
 }

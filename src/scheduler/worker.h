@@ -77,7 +77,7 @@ typedef struct ScheduledTable
 	bool		queued;
 	bool		set_aside;		/* until there is room in the pool */
 	int			running;		/* refreshes of it that are under way */
-	TimestampTz due;			/* while queued */
+	TimestampTz due;			/* while queued; else DT_NOEND */
 	int64		last_us;		/* what the last refresh took */
 	int64		took_us;		/* what a refresh takes */
 } ScheduledTable;

@@ -59,6 +59,11 @@ sub fast_follows
 
 fast_follows('when nothing is slow');
 
+# ---- what was not changed for long is not late
+$node->safe_psql('postgres', 'SELECT pg_sleep(0.5)');
+fast_follows('after a pause');
+is($node->safe_psql('postgres', $pool), '0', 'in the worker of the database');
+
 # ---- one that turns out to take long is moved
 hold('a');
 $node->safe_psql('postgres', "INSERT INTO s_a VALUES (1)");
