@@ -9,9 +9,14 @@
  * writers, so it waits for that lock for no more than TRIM_WAIT_MS and backs
  * off when it could not have it, or when a consumer still needs the rows.
  *
+ * Each of these pieces is small, but there may be one for each stream table.  So
+ * they are done one at a time, between refreshes.
+ *
  *-------------------------------------------------------------------------
  */
 #include "pgt.h"
+
+#include <limits.h>
 
 #include "access/relation.h"
 #include "nodes/pg_list.h"
@@ -170,14 +175,21 @@ trim_one(TrimTarget *target, TimestampTz now)
 }
 
 void
-trim_run(TimestampTz now)
+trim_next(TimestampTz now)
 {
 	for (int i = 0; i < ntargets; i++)
 		if (targets[i].suggested && targets[i].not_before <= now)
+		{
 			trim_one(&targets[i], now);
+			return;
+		}
 }
 
 /* ---- history ---- */
+
+/* The next one to look at, and whether it is pruned in any case. */
+static int	prune_position = INT_MAX;
+static bool prune_all = false;
 
 static void
 prune_task(void *arg)
@@ -208,19 +220,34 @@ prune_unit_history(ScheduledTable *table, TimestampTz now)
 	} while (member != table);
 }
 
-/* Called about once a minute.  What did not grow has only its age to lose. */
 void
-prune_all_histories(TimestampTz now)
+prune_begin(void)
 {
 	static int	known_retention = -1;
-	bool		all = known_retention != pgt_history_retention;
 
+	prune_position = 0;
+	prune_all = known_retention != pgt_history_retention;
 	known_retention = pgt_history_retention;
-	for (int i = 0; i < queue_length(); i++)
-	{
-		ScheduledTable *table = queue_get(i);
+}
 
-		if (all || table->unpruned > 0 || now - table->pruned_at >= PRUNE_IDLE_US)
+bool
+prune_under_way(void)
+{
+	return prune_position < queue_length();
+}
+
+/* What did not grow has only its age to lose. */
+void
+prune_next(TimestampTz now)
+{
+	while (prune_under_way())
+	{
+		ScheduledTable *table = queue_get(prune_position++);
+
+		if (prune_all || table->unpruned > 0 || now - table->pruned_at >= PRUNE_IDLE_US)
+		{
 			prune_one(table, now);
+			return;
+		}
 	}
 }

@@ -234,14 +234,16 @@ do_rounds(TimestampTz now)
 		reload = true;			/* it may have altered stream tables */
 	}
 	if (trim_due() <= now)
-		trim_run(now);
+		trim_next(now);
+	if (prune_under_way())
+		prune_next(now);
 	if (notify_due() <= now)
 		worker_try_log("telling of refreshes", notify_task, NULL);
 	if (next_round <= now)
 	{
 		next_round = now + ROUND_US;
 		worker_try_log("forgetting plans", trim_programs_task, &now);
-		prune_all_histories(now);
+		prune_begin();
 		worker_try_log("looking for stale stream tables", stale_task, NULL);
 		notice_definitions();
 		reload = true;
@@ -291,6 +293,8 @@ next_due(void)
 	}
 	if (reload)
 		due = Min(due, read_not_before);
+	if (prune_under_way())
+		due = 0;
 	if (unreported_ms > 0)
 		due = Min(due, GetCurrentTimestamp() + unreported_ms * US_PER_MS);
 	return due;

@@ -159,9 +159,12 @@ extern void unit_note_loss(ScheduledTable *table);
 extern void trim_load(List *tracked);	/* of ChangeTracking * */
 extern void trim_suggest(Oid source);
 extern TimestampTz trim_due(void);
-extern void trim_run(TimestampTz now);
+extern void trim_next(TimestampTz now);	/* one of those that are due */
 extern void prune_unit_history(ScheduledTable *table, TimestampTz now);
-extern void prune_all_histories(TimestampTz now);
+/* Have all histories looked at from now on, each by a call of prune_next(). */
+extern void prune_begin(void);
+extern bool prune_under_way(void);
+extern void prune_next(TimestampTz now);
 
 /* ---- prepared.c ---- */
 extern void prepared_watch(void);
