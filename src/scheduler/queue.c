@@ -11,10 +11,8 @@
  *		if it must be recomputed		at the target, not within a second
  *		if a source is polled			at the target, not within a second
  *
- *		target = started_at + schedule - lead, or the first time after started_at
- *				 that a cron expression names
- *
- * The lead is for the refresh itself, and for others that come before it.
+ *		target = started_at + schedule - lead (lead.c), or the first time after
+ *				 started_at that a cron expression names
  *
  * but not before that is known, nor before retry_at, nor within REST_US of the
  * end of its last refresh: without that rest, a worker that follows every commit
@@ -66,8 +64,6 @@
 #define REST_US			US_PER_MS
 #define RECOMPUTE_US	US_PER_S
 #define PROBE_US		(3600 * US_PER_S)
-#define LEAD_SHARE		10
-#define LEAD_LAST_US	(100 * US_PER_MS)
 
 /* A source of a stream table. */
 typedef struct Reader
@@ -148,7 +144,9 @@ queue_set_started(ScheduledTable *table, TimestampTz started_at)
 	table->started_at = started_at;
 	table->target = schedule_next(&table->schedule, started_at);
 	if (!table->schedule.is_cron)
-		table->target -= Min(table->schedule.us / LEAD_SHARE, LEAD_LAST_US);
+		table->target -= lead_us(table->schedule.us,
+								 table->first ? table->first->took_us : table->took_us,
+								 started_at);
 }
 
 static void
@@ -189,11 +187,11 @@ same_sources(const ScheduledTable *a, const ScheduledTable *b)
 static void
 carry_over(ScheduledTable *table, const ScheduledTable *old)
 {
-	queue_set_started(table, Max(table->started_at, old->started_at));
-	table->ended_at = old->ended_at;
-	table->due = old->first->due;
 	table->last_us = old->first->last_us;
 	table->took_us = old->first->took_us;
+	table->due = old->first->due;
+	queue_set_started(table, Max(table->started_at, old->started_at));
+	table->ended_at = old->ended_at;
 	table->unpruned = old->unpruned;
 	table->pruned_at = old->pruned_at;
 

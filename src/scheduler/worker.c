@@ -66,6 +66,7 @@ static bool reload;
 static TimestampTz read_not_before = 0;
 static TimestampTz next_round;
 static TimestampTz idle_at;		/* when nothing was left to do */
+static TimestampTz allowed_at;	/* before that, nothing counts as late */
 
 /* ---- life ---- */
 
@@ -307,10 +308,12 @@ refresh_here(ScheduledTable *table, int64 budget_us)
 	int			maxmembers = table->first->nmembers + SPARE_MEMBERS;
 	MemberOutcome *members = palloc(sizeof(MemberOutcome) * maxmembers);
 	bool		had_reason = unit_has_reason(table);
+	TimestampTz end = Max(table->first->due, allowed_at) + table->first->took_us;
 	Outcome		outcome;
 
 	unit_take_changes(table, slot);
 	attempt_run(table->relid, table->name, budget_us, &outcome, members, maxmembers);
+	lead_note_late(outcome.ended_at - end, outcome.ended_at);
 	if (!unit_note_outcome(table, slot, had_reason, &outcome, members, maxmembers))
 		reload = true;
 	queue_update(table);
@@ -370,7 +373,10 @@ worker_loop(void)
 		if (ProcDiePending)
 			worker_exit(WORKER_EXIT_FAILED);
 		if (worker_interrupts())
+		{
 			next_round = 0;		/* schedules and retention may have changed */
+			allowed_at = GetCurrentTimestamp();
+		}
 
 		now = GetCurrentTimestamp();
 		if (now < last - US_PER_S)
@@ -390,6 +396,7 @@ worker_loop(void)
 		{
 			worker_sleep(next_due());
 			idle_at = GetCurrentTimestamp();
+			lead_note_idle(idle_at - now, idle_at);
 		}
 	}
 }
@@ -444,7 +451,7 @@ pgt_worker_main(Datum arg)
 	attempt_init();
 	prepared_watch();
 	reload = true;
-	idle_at = GetCurrentTimestamp();
+	idle_at = allowed_at = GetCurrentTimestamp();
 	next_round = idle_at + ROUND_US;
 
 	worker_loop();

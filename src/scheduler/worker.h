@@ -138,6 +138,17 @@ extern int	queue_units(void);
 extern int	queue_length(void);
 extern ScheduledTable *queue_get(int i);
 
+/* ---- lead.c ---- */
+
+/*
+ * How long before the end of its schedule a refresh is to start; took_us: what
+ * one takes.
+ */
+extern int64 lead_us(int64 schedule_us, int64 took_us, TimestampTz now);
+/* One ended so long after it should have; for so long nothing was to be done. */
+extern void lead_note_late(int64 us, TimestampTz now);
+extern void lead_note_idle(int64 us, TimestampTz now);
+
 /* ---- outcome.c ---- */
 
 /* A refresh of the unit starts: it takes all changes that are known. */
