@@ -55,13 +55,12 @@ typedef struct ChangeWindow
 
 /*
  * Rows of a window that do not satisfy both conditions can be left out.  Each is
- * asked of the scan's tuple of econtext, and NULL if there is none.
+ * asked of the scan's tuple, and NULL if there is none.
  */
 typedef struct WindowFilter
 {
 	ExprState  *any;			/* can be asked of any change */
 	ExprState  *netted;			/* only of what is left after netting */
-	ExprContext *econtext;
 	TupleTableSlot *slot;		/* virtual, of the window's descriptor */
 } WindowFilter;
 

@@ -238,6 +238,7 @@ typedef struct WindowRead
 	AttrNumber *map;
 	AttrNumber	last;			/* attribute of the buffer that is needed */
 	WindowFilter *filter;		/* or NULL */
+	ExprContext *econtext;		/* for the filter */
 	bool		passing;
 	Consolidation *c;
 	TupleTableSlot *row;
@@ -256,6 +257,7 @@ read_begin(WindowRead *read, Relation buffer, TupleDesc desc,
 	for (int i = 1; i < desc->natts; i++)
 		read->last = Max(read->last, read->map[i]);
 	read->filter = filter;
+	read->econtext = filter != NULL ? CreateStandaloneExprContext() : NULL;
 	read->passing = (flags & WINDOW_PASSING) != 0;
 	read->c = consolidate_begin(desc, (flags & WINDOW_UNIT_WEIGHTS) != 0);
 	if ((flags & WINDOW_WHOLE) != 0 && !read->passing)
@@ -267,7 +269,7 @@ read_begin(WindowRead *read, Relation buffer, TupleDesc desc,
 	read->waiting_w = 0;
 	read->npassed = 0;
 	if (filter != NULL && filter->netted != NULL)
-		consolidate_filter(read->c, filter->netted, filter->econtext);
+		consolidate_filter(read->c, filter->netted, read->econtext);
 }
 
 static void
@@ -275,12 +277,15 @@ read_end(WindowRead *read)
 {
 	ExecDropSingleTupleTableSlot(read->row);
 	ExecDropSingleTupleTableSlot(read->waiting);
+	if (read->econtext != NULL)
+		FreeExprContext(read->econtext, true);
 	pfree(read->map);
 }
 
 static bool
-row_passes(WindowFilter *filter, const Datum *values, const bool *isnull)
+row_passes(WindowRead *read, const Datum *values, const bool *isnull)
 {
+	WindowFilter *filter = read->filter;
 	int			natts = filter->slot->tts_tupleDescriptor->natts;
 	bool		result;
 
@@ -288,9 +293,9 @@ row_passes(WindowFilter *filter, const Datum *values, const bool *isnull)
 	memcpy(filter->slot->tts_values, values, sizeof(Datum) * natts);
 	memcpy(filter->slot->tts_isnull, isnull, sizeof(bool) * natts);
 	ExecStoreVirtualTuple(filter->slot);
-	filter->econtext->ecxt_scantuple = filter->slot;
-	result = ExecQual(filter->any, filter->econtext);
-	ResetExprContext(filter->econtext);
+	read->econtext->ecxt_scantuple = filter->slot;
+	result = ExecQual(filter->any, read->econtext);
+	ResetExprContext(read->econtext);
 	return result;
 }
 
@@ -306,7 +311,7 @@ write_row(WindowRead *read, TupleTableSlot *slot, int w)
 		isnull[i] = slot->tts_isnull[read->map[i] - 1];
 	}
 	if (read->filter != NULL && read->filter->any != NULL &&
-		!row_passes(read->filter, values, isnull))
+		!row_passes(read, values, isnull))
 		return;
 	read->npassed++;
 	if (read->passing)

@@ -77,6 +77,7 @@ typedef struct MergeRun
 {
 	DeltaProgram *program;
 	ApplyState *apply;
+	ExprContext *econtext;
 	TupleTableSlot *old;		/* stored row */
 	TupleTableSlot *new;		/* row to store */
 	Datum	   *state;			/* of the group at hand */
@@ -91,11 +92,12 @@ static void
 prepare_outputs(DeltaProgram *program)
 {
 	QueryTree  *tree = program->tree;
+	ExprState **outputs;
 	MemoryContext old;
 	int			i = 0;
 	ListCell   *lc;
 
-	if (program->econtext != NULL)
+	if (program->outputs != NULL)
 		return;
 
 	old = MemoryContextSwitchTo(program->context);
@@ -118,20 +120,19 @@ prepare_outputs(DeltaProgram *program)
 		TupleDescInitEntryCollation(program->final_desc, i, call->resultcollid);
 	}
 	program->final_slot = MakeSingleTupleTableSlot(program->final_desc, &TTSOpsVirtual);
-	program->outputs = palloc0(sizeof(ExprState *) * list_length(tree->outputs));
+	outputs = palloc0(sizeof(ExprState *) * list_length(tree->outputs));
 	i = 0;
 	foreach(lc, tree->outputs)
 	{
 		Expr	   *expr = copyObject(((OutputColumn *) lfirst(lc))->expr);
 
-		program->outputs[i++] = ExecInitExpr(expression_planner(expr), NULL);
+		outputs[i++] = ExecInitExpr(expression_planner(expr), NULL);
 	}
 	if (tree->having != NULL)
 		program->having =
 			ExecInitQual(make_ands_implicit(expression_planner(copyObject(tree->having))),
 						 NULL);
-	program->econtext = CreateStandaloneExprContext();
-	program->econtext->ecxt_outertuple = program->final_slot;
+	program->outputs = outputs;
 	MemoryContextSwitchTo(old);
 }
 
@@ -145,6 +146,8 @@ merge_begin(DeltaProgram *program, Relation st, ApplyState *apply)
 	prepare_outputs(program);
 	run->program = program;
 	run->apply = apply;
+	run->econtext = CreateStandaloneExprContext();
+	run->econtext->ecxt_outertuple = program->final_slot;
 	run->old = table_slot_create(st, NULL);
 	run->new = MakeSingleTupleTableSlot(RelationGetDescr(st), &TTSOpsVirtual);
 	run->state = palloc0(sizeof(Datum) * program->nstates);
@@ -169,6 +172,7 @@ merge_end(MergeRun *run)
 {
 	ExecDropSingleTupleTableSlot(run->old);
 	ExecDropSingleTupleTableSlot(run->new);
+	FreeExprContext(run->econtext, true);
 }
 
 static void
@@ -234,7 +238,7 @@ call_value(const MergeRun *run, int position, bool *isnull)
 
 /*
  * Form the row to store from the keys and the state at hand.  It lives until
- * the per-tuple memory of the program's expression context is reset.  False if
+ * the per-tuple memory of the run's expression context is reset.  False if
  * HAVING rejects the group.
  */
 static bool
@@ -247,7 +251,7 @@ form_row(MergeRun *run, const Datum *keys, const bool *keys_null)
 	TupleTableSlot *final = program->final_slot;
 	TupleTableSlot *new = run->new;
 	bool		holds;
-	MemoryContext old = MemoryContextSwitchTo(program->econtext->ecxt_per_tuple_memory);
+	MemoryContext old = MemoryContextSwitchTo(run->econtext->ecxt_per_tuple_memory);
 
 	ExecClearTuple(final);
 	for (int key = 0; key < nkeys; key++)
@@ -259,7 +263,7 @@ form_row(MergeRun *run, const Datum *keys, const bool *keys_null)
 		final->tts_values[nkeys + call] =
 			call_value(run, call, &final->tts_isnull[nkeys + call]);
 	ExecStoreVirtualTuple(final);
-	holds = ExecQual(program->having, program->econtext);
+	holds = ExecQual(program->having, run->econtext);
 
 	ExecClearTuple(new);
 	memset(new->tts_isnull, true, sizeof(bool) * new->tts_tupleDescriptor->natts);
@@ -282,7 +286,7 @@ form_row(MergeRun *run, const Datum *keys, const bool *keys_null)
 	{
 		int			n = program->attnos[i] - 1;
 
-		new->tts_values[n] = ExecEvalExpr(program->outputs[i], program->econtext,
+		new->tts_values[n] = ExecEvalExpr(program->outputs[i], run->econtext,
 										  &new->tts_isnull[n]);
 	}
 	ExecStoreVirtualTuple(new);
@@ -564,7 +568,7 @@ static void
 receive_delta(TupleTableSlot *slot, void *arg)
 {
 	MergeRun   *run = arg;
-	MemoryContext per_tuple = run->program->econtext->ecxt_per_tuple_memory;
+	MemoryContext per_tuple = run->econtext->ecxt_per_tuple_memory;
 	MemoryContext old = MemoryContextSwitchTo(per_tuple);
 	int			nkeys = run->program->tree->nkeys;
 	Datum	   *keys = palloc(sizeof(Datum) * (nkeys + 1));
@@ -594,7 +598,7 @@ static void
 receive_state(TupleTableSlot *slot, void *arg)
 {
 	MergeRun   *run = arg;
-	MemoryContext per_tuple = run->program->econtext->ecxt_per_tuple_memory;
+	MemoryContext per_tuple = run->econtext->ecxt_per_tuple_memory;
 	MemoryContext old = MemoryContextSwitchTo(per_tuple);
 	int			nkeys = run->program->tree->nkeys;
 	int			first = !run->full && nkeys > 0 ? 1 : 0;

@@ -164,7 +164,6 @@ struct DeltaProgram
 	WindowFilter **filters;		/* per source, NULL: none */
 	TupleDesc	final_desc;		/* (keys, aggregate values) */
 	TupleTableSlot *final_slot;
-	ExprContext *econtext;
 	ExprState **outputs;
 	ExprState  *having;			/* NULL: always true */
 };

@@ -362,9 +362,4 @@ program_free(DeltaProgram *program)
 		program_free(lfirst(lc));
 
 	forget_plans(program);
-	if (program->econtext != NULL)
-		FreeExprContext(program->econtext, false);
-	for (int i = 0; program->filters != NULL && i < list_length(program->sources); i++)
-		if (program->filters[i] != NULL)
-			FreeExprContext(program->filters[i]->econtext, false);
 }

@@ -174,7 +174,6 @@ make_filter(TupleDesc desc, Node *any, Node *netted)
 		return NULL;
 	filter = palloc0(sizeof(WindowFilter));
 	filter->slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
-	filter->econtext = CreateStandaloneExprContext();
 	filter->any = make_qual(any);
 	filter->netted = make_qual(netted);
 	return filter;
