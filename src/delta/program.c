@@ -15,6 +15,7 @@
 #include "optimizer/optimizer.h"
 #include "rewrite/rewriteHandler.h"
 #include "utils/lsyscache.h"
+#include "utils/relcache.h"
 
 /* On every level of the query: may its user read what it reads? */
 static bool
@@ -130,30 +131,44 @@ decide_rule(DeltaProgram *program, Query *original, const Findings *found)
 	}
 }
 
-static void
-compile(DeltaProgram *program, Query *query)
+/*
+ * A program is kept, and may be one of thousands.  So what is on the way to it, the
+ * forms that the query goes through above all, lies in a context below, which
+ * is deleted.
+ */
+static MemoryContext
+passing_context(void)
 {
+	return AllocSetContextCreate(CurrentMemoryContext, "pg_trickle compilation",
+								 ALLOCSET_DEFAULT_SIZES);
+}
+
+/* The query lies in passing, with all that is made of it until it is copied. */
+static void
+compile(DeltaProgram *program, Query *query, MemoryContext passing)
+{
+	MemoryContext context = CurrentMemoryContext;
 	Findings	found;
-	Query	   *original;
 	ListCell   *lc;
 
-	program->context = CurrentMemoryContext;
+	program->context = context;
+	MemoryContextSwitchTo(passing);
 	query = rewrite_query(query);
+	MemoryContextSwitchTo(context);
 	found.policy_reason = sources_policy_reason(query);
 	found.tree_reason = analyze_expand_inheritance(query, &program->trees);
-	original = copyObject(query);
 	found.sampled = sources_find(program, query);
+	program->types_known = query_named_types(query, &program->types);
 
-	program->fingerprint = query_fingerprint(original);
-	program->types_known = query_named_types(original, &program->types);
-
+	MemoryContextSwitchTo(passing);
+	program->fingerprint = query_fingerprint(query);
 	query = (Query *) analyze_name_clock((Node *) query, NULL);
-	original = copyObject(query);
+	MemoryContextSwitchTo(context);
 	sources_find_polled(program);
-	program->tree = analyze_query(query, sources_polled(program));
+	program->tree = analyze_query(copyObject(query), sources_polled(program));
 	program->stored = program->tree->stored;
 	find_wanted(program);
-	decide_rule(program, original, &found);
+	decide_rule(program, query, &found);
 	if (program->always_recompute)
 		foreach(lc, program->sources)
 		{
@@ -173,10 +188,17 @@ DeltaProgram *
 program_compile(Oid defview)
 {
 	DeltaProgram *program = palloc0(sizeof(DeltaProgram));
+	MemoryContext passing = passing_context();
+	MemoryContext context = MemoryContextSwitchTo(passing);
+	Query	   *query = view_query(defview);
 
+	MemoryContextSwitchTo(context);
 	program->defview = defview;
 	program->watched = list_make1_oid(defview);
-	compile(program, view_query(defview));
+	compile(program, query, passing);
+	MemoryContextDelete(passing);
+	/* nobody will look at the view, and its rule takes as much as a plan */
+	RelationCacheInvalidateEntry(defview);
 	return program;
 }
 
@@ -185,7 +207,7 @@ program_compile_query(Query *query)
 {
 	DeltaProgram *program = palloc0(sizeof(DeltaProgram));
 
-	compile(program, copyObject(query));
+	compile(program, copyObject(query), CurrentMemoryContext);
 	return program;
 }
 
