@@ -157,11 +157,16 @@ static void
 load_source(CachedProgram *entry, ProgramSource *from, CachedSource *source)
 {
 	ChangeTracking *tracking = NULL;
+	MemoryContext old;
 
 	memset(source, 0, sizeof(CachedSource));
 	source->id.oid = from->relid;
 	if (get_rel_relkind(from->relid) == RELKIND_PARTITIONED_TABLE)
+	{
+		old = MemoryContextSwitchTo(entry->sources_context);
 		source->partitions = find_all_inheritors(from->relid, AccessShareLock, NULL);
+		MemoryContextSwitchTo(old);
+	}
 	if (from->uncapturable != NULL)
 		return;
 
@@ -261,17 +266,18 @@ program_compile_for(const StreamTable *st)
 	return program;
 }
 
-/* A message that arrives meanwhile, or an error, leaves them invalid. */
+/*
+ * A message that arrives meanwhile, or an error, leaves them invalid.  What is read
+ * only to be looked at is not kept.
+ */
 static void
 load_sources(CachedProgram *entry, const StreamTable *st)
 {
-	MemoryContext old;
 	ListCell   *lc;
 
 	entry->nsources = 0;
 	entry->capture_problem = NULL;
 	MemoryContextReset(entry->sources_context);
-	old = MemoryContextSwitchTo(entry->sources_context);
 	entry->sources_valid = true;
 	PG_TRY();
 	{
@@ -282,6 +288,9 @@ load_sources(CachedProgram *entry, const StreamTable *st)
 		}
 		if (entry->capture_problem == NULL)
 			entry->capture_problem = placement_problem(entry, st);
+		if (entry->capture_problem != NULL)
+			entry->capture_problem = MemoryContextStrdup(entry->sources_context,
+														 entry->capture_problem);
 	}
 	PG_CATCH();
 	{
@@ -289,7 +298,6 @@ load_sources(CachedProgram *entry, const StreamTable *st)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	MemoryContextSwitchTo(old);
 }
 
 static void
@@ -297,7 +305,7 @@ compile(CachedProgram *entry, const StreamTable *st)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "pg_trickle program",
-												  ALLOCSET_DEFAULT_SIZES);
+												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old;
 
 	discard(entry);
@@ -307,12 +315,12 @@ compile(CachedProgram *entry, const StreamTable *st)
 	entry->net_first = wants_net_first(st);
 	entry->sources = palloc0(sizeof(CachedSource) *
 							 (list_length(program_sources(entry->program)) + 1));
+	load_types(entry);
+	MemoryContextSwitchTo(old);
 	entry->sources_context = AllocSetContextCreate(context, "pg_trickle sources",
 												   ALLOCSET_SMALL_SIZES);
 	load_sources(entry, st);
 	entry->placement = placement_of(st->relid);
-	load_types(entry);
-	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(context, CacheMemoryContext);
 	entry->context = context;
 }
