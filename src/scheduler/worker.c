@@ -11,10 +11,12 @@
  * Small refreshes it runs itself: giving one to another process costs as much
  * as the refresh.  What is known to take longer than SLOW_US goes to a refresh
  * worker (pool.h), and so does what is late by LATE_US, when this process has not
- * been idle for BUSY_US: then one is not enough.  What turns out to take longer
- * than BUDGET_US is cancelled, and begun again by a refresh worker: so long at
- * most does one unit keep the others waiting.  With a single unit, or where there
- * may be no refresh worker, all this is off.
+ * been idle for BUSY_US: then one is not enough.  Of what takes less than TINY_US
+ * that is said later, after BUSY_TINY_US, because the other process has to make a
+ * plan first, in the time of many such refreshes, and keep it.  What turns out to
+ * take longer than BUDGET_US is cancelled, and begun again by a refresh worker: so
+ * long at most does one unit keep the others waiting.  With a single unit, or
+ * where there may be no refresh worker, all this is off.
  *
  * Reading the catalog takes time for each stream table, and somebody may be
  * making thousands of them.  So it rests for READ_REST times what it took.
@@ -48,6 +50,8 @@
 #define SLOW_US			(20 * US_PER_MS)
 #define LATE_US			(250 * US_PER_MS)
 #define BUSY_US			US_PER_S
+#define TINY_US			US_PER_MS
+#define BUSY_TINY_US	(10 * US_PER_S)
 #define BUDGET_US		(100 * US_PER_MS)
 #define READ_REST		4
 
@@ -330,11 +334,21 @@ refresh_there(ScheduledTable *table)
 	pool_give(table, had_reason);
 }
 
+/*
+ * Is this process not enough for units like this one?  That is not said while it
+ * makes the first plans itself, after a start.
+ */
+static bool
+is_behind(const ScheduledTable *unit, TimestampTz now)
+{
+	return unit->took_us > 0 && now - unit->due >= LATE_US &&
+		now - idle_at >= (unit->took_us < TINY_US ? BUSY_TINY_US : BUSY_US);
+}
+
 static void
 refresh_unit(ScheduledTable *table, TimestampTz now)
 {
 	bool		slow = table->first->took_us >= SLOW_US;
-	bool		behind = now - table->first->due >= LATE_US && now - idle_at >= BUSY_US;
 	PoolAnswer	answer = POOL_UNUSABLE;
 
 	if (queue_units() < 2 || !pool_usable())
@@ -342,7 +356,7 @@ refresh_unit(ScheduledTable *table, TimestampTz now)
 		refresh_here(table, 0);
 		return;
 	}
-	if (slow || behind)
+	if (slow || is_behind(table->first, now))
 		answer = pool_reserve(table, slot);
 	if (answer == POOL_ROOM)
 		refresh_there(table);
