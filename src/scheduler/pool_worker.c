@@ -5,7 +5,8 @@
  *
  * It knows nothing of schedules.  It ends when it has had nothing to do for a
  * while, since what it keeps of stream tables takes memory, when its place is
- * wanted in another database, and when the database's worker is gone.
+ * wanted in another database, and when the database's worker is gone.  If it always
+ * has something to do, it lets go of what it did not need for a while.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,6 +26,10 @@
 #include "scheduler/worker.h"
 
 #define IDLE_US		(30 * US_PER_S)
+
+/* Plans that were not used for so long go, if they are many. */
+#define UNUSED_US		(60 * US_PER_S)
+#define PROGRAMS_BYTES	((Size) 16 * 1024 * 1024)
 
 static PoolSlot *pool = NULL;
 
@@ -113,6 +118,7 @@ process_loop(void)
 												  "pg_trickle refresh worker",
 												  ALLOCSET_DEFAULT_SIZES);
 	TimestampTz worked_at = GetCurrentTimestamp();
+	TimestampTz forgot_at = worked_at;
 
 	for (;;)
 	{
@@ -126,6 +132,11 @@ process_loop(void)
 		{
 			do_job();
 			worked_at = GetCurrentTimestamp();
+			if (worked_at - forgot_at >= UNUSED_US)
+			{
+				worker_forget_programs(PROGRAMS_BYTES, forgot_at);
+				forgot_at = worked_at;
+			}
 			continue;
 		}
 		if (GetCurrentTimestamp() - worked_at >= IDLE_US)

@@ -111,3 +111,28 @@ worker_try_log(const char *activity, WorkerTask task, void *arg)
 			 error->detail ? errdetail_internal("%s", error->detail) : 0));
 	return false;
 }
+
+typedef struct Forgetting
+{
+	Size		budget;
+	TimestampTz unused_since;
+} Forgetting;
+
+static void
+forget_task(void *arg)
+{
+	Forgetting *forgetting = arg;
+
+	refresh_trim_programs(forgetting->budget, forgetting->unused_since);
+}
+
+void
+worker_forget_programs(Size budget, TimestampTz unused_since)
+{
+	Forgetting	forgetting = {
+		.budget = budget,
+		.unused_since = unused_since
+	};
+
+	worker_try_log("forgetting plans", forget_task, &forgetting);
+}

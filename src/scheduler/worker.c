@@ -196,12 +196,6 @@ events_wait(void)
 /* ---- work ---- */
 
 static void
-trim_programs_task(void *arg)
-{
-	refresh_trim_programs(PROGRAMS_BYTES, *(TimestampTz *) arg - ROUND_US);
-}
-
-static void
 notify_task(void *arg)
 {
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -247,7 +241,7 @@ do_rounds(TimestampTz now)
 	if (next_round <= now)
 	{
 		next_round = now + ROUND_US;
-		worker_try_log("forgetting plans", trim_programs_task, &now);
+		worker_forget_programs(PROGRAMS_BYTES, now - ROUND_US);
 		prune_begin();
 		worker_try_log("looking for stale stream tables", stale_task, NULL);
 		notice_definitions();

@@ -93,6 +93,9 @@ extern ErrorData *worker_try(const char *activity, WorkerTask task, void *arg);
 /* The same, where an error is logged and otherwise of no consequence. */
 extern bool worker_try_log(const char *activity, WorkerTask task, void *arg);
 
+/* Keep no more plans than that, but for those that were used since. */
+extern void worker_forget_programs(Size budget, TimestampTz unused_since);
+
 /* Settings of a background process; what it does when it is interrupted. */
 extern void worker_settings(void);
 /* Returns whether the configuration was read again. */
