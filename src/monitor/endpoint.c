@@ -13,7 +13,10 @@
  * does not answer in time is reported as down: the others are not kept waiting.
  *
  * The process is started and watched by the launcher, because a setting decides
- * whether there is to be one.
+ * whether there is to be one.  A server that recovers has no launcher: until it
+ * is promoted a process of its own does that, the guard, which every server
+ * starts and which leaves at once where nothing is recovered.  What serves and
+ * what reads stays over the promotion; only who watches changes.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,6 +25,7 @@
 #include <limits.h>
 #include <signal.h>
 
+#include "access/xlog.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -58,6 +62,8 @@ typedef struct EndpointShared
 {
 	LWLock	   *lock;			/* guards the rest */
 	pid_t		pid;			/* of the endpoint, 0: none */
+	pid_t		guard;			/* 0: none */
+	Latch	   *supervisor;		/* of whoever watches the endpoint */
 	struct
 	{
 		Oid			dboid;
@@ -97,11 +103,29 @@ endpoint_shmem_startup(void)
 	LWLockRelease(AddinShmemInitLock);
 }
 
+static void
+guard_register(void)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS;
+	worker.bgw_start_time = BgWorkerStart_ConsistentState;
+	worker.bgw_restart_time = 5;
+	strlcpy(worker.bgw_library_name, "pg_trickle", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, "pgt_endpoint_guard_main", sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, "pg_trickle endpoint guard", sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, "pg_trickle endpoint guard", sizeof(worker.bgw_type));
+	RegisterBackgroundWorker(&worker);
+}
+
 void
 endpoint_init(void)
 {
 	if (!process_shared_preload_libraries_in_progress || IsBinaryUpgrade)
 		return;
+	if (http_available())
+		guard_register();
 	prev_shmem_request_hook = shmem_request_hook;
 	shmem_request_hook = endpoint_shmem_request;
 	prev_shmem_startup_hook = shmem_startup_hook;
@@ -147,7 +171,7 @@ endpoint_leave_database(Oid dboid)
 	LWLockRelease(shared->lock);
 }
 
-/* ---- the side of the launcher ---- */
+/* ---- the side of the launcher, or of the guard ---- */
 
 static bool
 endpoint_is_there(void)
@@ -184,7 +208,7 @@ endpoint_supervise(TimestampTz now)
 
 	memset(&worker, 0, sizeof(worker));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_start_time = BgWorkerStart_ConsistentState;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	strlcpy(worker.bgw_library_name, "pg_trickle", sizeof(worker.bgw_library_name));
 	strlcpy(worker.bgw_function_name, "pgt_endpoint_main", sizeof(worker.bgw_function_name));
@@ -197,6 +221,69 @@ endpoint_supervise(TimestampTz now)
 				 errmsg("no background worker is free for the metrics endpoint of pg_trickle"),
 				 errhint("Increase max_worker_processes.")));
 	return not_before;
+}
+
+void
+endpoint_take_over(void)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->supervisor = MyLatch;
+	if (shared->guard != 0)
+		kill(shared->guard, SIGTERM);
+	LWLockRelease(shared->lock);
+}
+
+static void
+guard_leave(int code, Datum arg)
+{
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	shared->guard = 0;
+	LWLockRelease(shared->lock);
+}
+
+/* It leaves for good, which status 0 says, once nothing is recovered. */
+void
+pgt_endpoint_guard_main(Datum arg)
+{
+	bool		recovering;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+
+	/* a launcher takes over after this, or nothing is recovered any more */
+	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+	recovering = RecoveryInProgress();
+	if (recovering)
+	{
+		shared->guard = MyProcPid;
+		shared->supervisor = MyLatch;
+	}
+	LWLockRelease(shared->lock);
+	if (!recovering)
+		proc_exit(0);
+	before_shmem_exit(guard_leave, (Datum) 0);
+
+	for (;;)
+	{
+		TimestampTz now = GetCurrentTimestamp();
+		TimestampTz next;
+
+		if (ProcDiePending)
+			proc_exit(RecoveryInProgress() ? 1 : 0);
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		next = endpoint_supervise(now);
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (next == DT_NOEND ? 0 : WL_TIMEOUT),
+						 next == DT_NOEND ? -1 : TimestampDifferenceMilliseconds(now, next) + 1,
+						 pgt_wait_event("PgTrickleEndpointGuard"));
+		ResetLatch(MyLatch);
+	}
 }
 
 /* ---- databases ---- */
@@ -642,6 +729,9 @@ endpoint_leave(int code, Datum arg)
 	http_stop();
 	LWLockAcquire(shared->lock, LW_EXCLUSIVE);
 	shared->pid = 0;
+	/* it need not be the one that the postmaster tells */
+	if (shared->supervisor != NULL)
+		SetLatch(shared->supervisor);
 	LWLockRelease(shared->lock);
 }
 
@@ -755,6 +845,8 @@ pgt_endpoint_main(Datum arg)
 	endpoint_attach();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	SetConfigOption("application_name", "pg_trickle endpoint", PGC_SUSET, PGC_S_OVERRIDE);
+	/* a standby has no other */
+	SetConfigOption("default_transaction_isolation", "read committed", PGC_SUSET, PGC_S_OVERRIDE);
 	metrics_keep_memory();
 	context = AllocSetContextCreate(TopMemoryContext, "pg_trickle endpoint turn",
 									ALLOCSET_DEFAULT_SIZES);

@@ -17,8 +17,11 @@
 /* Shared memory; only while preloading. */
 extern void endpoint_init(void);
 
+/* For the launcher, once: it watches from now on, and nobody else. */
+extern void endpoint_take_over(void);
+
 /*
- * For the launcher: start the process if it is wanted and not there.  Returns
+ * For who watches: start the process if it is wanted and not there.  Returns
  * when to call again if nothing happens.
  */
 extern TimestampTz endpoint_supervise(TimestampTz now);
@@ -30,5 +33,6 @@ extern void endpoint_leave_database(Oid dboid);
 extern void endpoint_note_reader(void);
 
 extern PGDLLEXPORT void pgt_endpoint_main(Datum arg);
+extern PGDLLEXPORT void pgt_endpoint_guard_main(Datum arg);
 
 #endif							/* PGT_MONITOR_ENDPOINT_H */

@@ -50,6 +50,8 @@ static const Family families[METRIC_FAMILIES] = {
 	"Whether the metrics of a database could be read."},
 	[METRIC_SCHEDULER_UP] = {"pg_trickle_scheduler_up", FAMILY_GAUGE, NULL,
 	"Whether a worker of the scheduler serves a database."},
+	[METRIC_IN_RECOVERY] = {"pg_trickle_in_recovery", FAMILY_GAUGE, NULL,
+	"Whether the server is a standby, where nothing is refreshed."},
 	[METRIC_ENABLED] = {"pg_trickle_enabled", FAMILY_GAUGE, NULL,
 	"Whether pg_trickle.enabled lets the scheduler refresh."},
 	[METRIC_STREAM_TABLES] = {"pg_trickle_stream_tables", FAMILY_GAUGE, NULL,

@@ -15,6 +15,7 @@
  */
 #include "pgt.h"
 
+#include "access/xlog.h"
 #include "commands/dbcommands.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -205,6 +206,7 @@ metrics_collect(Metrics *metrics)
 					metrics_labels(metrics, "db_name", database, "version", version, NULL), 1);
 	metrics_add_int(metrics, METRIC_DATABASE_UP, labels, 1);
 	metrics_add_int(metrics, METRIC_SCHEDULER_UP, labels, scheduler_is_running());
+	metrics_add_int(metrics, METRIC_IN_RECOVERY, labels, RecoveryInProgress());
 	metrics_add_int(metrics, METRIC_ENABLED, labels, pgt_enabled);
 	metrics_add_int(metrics, METRIC_HOLDBACK_BYTES, labels, 0);
 	metrics_add_int(metrics, METRIC_HOLDBACK_SECONDS, labels, 0);

@@ -376,6 +376,7 @@ launcher_init(void)
 
 	scheduler_shared->launcher_latch = MyLatch;
 	before_shmem_exit(launcher_leave, (Datum) 0);
+	endpoint_take_over();
 
 	/*
 	 * If it was a worker that crashed, by what it is asked to run or for want
