@@ -18,6 +18,7 @@ from measure import (Database, Report, cpu, elapsed, interleave, median, number,
                      ratio)
 from ops import bench_ops, scheduler
 from scrape import bench_scrape
+from soak import bench_soak
 
 
 def has_ivm(db):
@@ -460,13 +461,15 @@ BENCHES = {
     "ops": bench_ops,
     "calls": bench_calls,
     "scrape": bench_scrape,
+    "soak": bench_soak,
 }
+NOT_UNASKED = {"soak"}      # takes longer than all others
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--only", default=",".join(BENCHES))
+    parser.add_argument("--only", default=",".join(b for b in BENCHES if b not in NOT_UNASKED))
     parser.add_argument("--markdown", action="store_true")
     args = parser.parse_args()
     chosen = args.only.split(",")

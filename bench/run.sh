@@ -8,7 +8,8 @@ usage: bench/run.sh [--quick] [--only NAME,...] [--markdown]
        bench/run.sh tpch|nexmark [OPTION ...]
 
   --quick      a few repetitions of everything: to see that it runs
-  --only       of: bulk, oltp, one, percent, keyed, latency, chain, ops, calls, scrape
+  --only       of: bulk, oltp, one, percent, keyed, latency, chain, ops, calls, scrape,
+               or soak, which runs only if named: ten minutes
   --markdown   print the table as it stands in bench/README.md
 
 tpch and nexmark measure the queries of that folder.  Their options:
