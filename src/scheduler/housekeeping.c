@@ -6,8 +6,18 @@
  *
  * A buffer is looked at after a refresh that read it, at most once a second,
  * and trimmed if it is worth it.  Trimming takes a lock that conflicts with
- * writers, so it waits for that lock for no more than TRIM_WAIT_MS and backs
- * off when it could not have it, or when a consumer still needs the rows.
+ * writers, and while it waits for that lock new writers wait behind it.  So it
+ * waits for a few milliseconds only, and backs off when it could not have it, or
+ * when a consumer still needs the rows.  Where writers overlap all the time, the
+ * lock is free no sooner than after the longest of their transactions; hence it
+ * waits the longer, the more seldom it tries:
+ *
+ *		wait = TRIM_WAIT_FIRST_MS at first, then back_off * TRIM_WAIT_SHARE,
+ *			   up to TRIM_WAIT_LAST_MS
+ *
+ * That is no more than that share of the writers' time, whatever they do, and
+ * no longer than one unit may keep another one waiting.  A buffer stays bounded
+ * unless transactions are longer than TRIM_WAIT_LAST_MS and overlap all the time.
  *
  * Each of these pieces is small, but there may be one for each stream table.  So
  * they are done one at a time, between refreshes.
@@ -31,7 +41,9 @@
 #include "catalog/catalog.h"
 #include "scheduler/worker.h"
 
-#define TRIM_WAIT_MS		5
+#define TRIM_WAIT_FIRST_MS	5
+#define TRIM_WAIT_LAST_MS	100
+#define TRIM_WAIT_SHARE		(1.0 / 50)
 #define TRIM_MIN_BLOCKS		((1024 * 1024) / BLCKSZ)
 #define TRIM_FIRST_US		US_PER_S
 #define TRIM_LAST_US		(60 * US_PER_S)
@@ -145,6 +157,14 @@ buffer_blocks(const SourceIdentifier *source)
 	return blocks;
 }
 
+static int
+wait_ms(const TrimTarget *target)
+{
+	if (target->back_off_us == TRIM_FIRST_US)
+		return TRIM_WAIT_FIRST_MS;
+	return Min((int) (target->back_off_us / US_PER_MS * TRIM_WAIT_SHARE), TRIM_WAIT_LAST_MS);
+}
+
 static void
 trim_task(void *arg)
 {
@@ -152,7 +172,7 @@ trim_task(void *arg)
 
 	if (buffer_blocks(&target->source) <= TRIM_MIN_BLOCKS)
 		target->result = TRIM_SMALL;
-	else if (buffer_trim(&target->source, TRIM_WAIT_MS))
+	else if (buffer_trim(&target->source, wait_ms(target)))
 		target->result = TRIM_DONE;
 	else
 		target->result = TRIM_NOT_YET;

@@ -5,6 +5,7 @@ use warnings;
 
 use FindBin;
 use lib $FindBin::RealBin;
+use IPC::Run ();
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -92,6 +93,28 @@ $writer->quit;
 $node->safe_psql('postgres', "UPDATE t SET v = v + 1 WHERE id % 2 = 0");
 ok(becomes_same($node, 'fast', 'k, n, s', $agg), 'and has its changes after its commit');
 ok(refreshed_same($node, 'slow', 'k, r', $bag), 'as the slow consumer has');
+
+# ---- there is no moment without an open writer
+{
+	my $file = PostgreSQL::Test::Utils::tempdir . '/overlapping.sql';
+	append_to_file($file, "\\set k random(0, 9)\n\\set ms random(25, 45)\nBEGIN;\n"
+		  . "UPDATE t SET v = v + 1 WHERE id % 80 = 10 * :client_id + :k;\n\\sleep :ms ms\nCOMMIT;\n");
+	my $filenodes = "SELECT string_agg(relfilenode::text, ' ' ORDER BY oid) FROM pg_class"
+	  . " WHERE relnamespace = 'pgtrickle_changes'::regnamespace AND relkind = 'r'";
+	$node->safe_psql('postgres', "SELECT pgtrickle.refresh_stream_table('slow')");
+	$node->poll_query_until('postgres', 'SELECT (' . pages() . ') < 128') or die 'the buffer does not shrink';
+	my $before = $node->safe_psql('postgres', $filenodes);
+	my $writers = IPC::Run::start([ $node->installed_command('pgbench'), '-n', '-c', 6, '-T', 180, '-f', $file,
+			'-h', $node->host, '-p', $node->port, 'postgres' ], '<', \undef, '>', '/dev/null', '2>&1');
+	$node->safe_psql('postgres', "SELECT pgtrickle.alter_stream_table('slow', schedule => '1s')");
+	ok($node->poll_query_until('postgres', "SELECT ($filenodes) <> '$before'"),
+		'the buffer is trimmed while transactions of several writers overlap');
+	$writers->signal('INT');
+	eval { $writers->finish; };
+	$node->safe_psql('postgres', "SELECT pgtrickle.alter_stream_table('slow', schedule => '1h')");
+	ok(becomes_same($node, 'fast', 'k, n, s', $agg), 'and the fast consumer is right');
+	ok(refreshed_same($node, 'slow', 'k, r', $bag), 'as the slow one is');
+}
 
 # ---- a suspended consumer is not forgotten
 $node->safe_psql('postgres', "SELECT pgtrickle.alter_stream_table('slow', status => 'SUSPENDED')");
