@@ -125,7 +125,8 @@ check-faults:
 	PGT_CRASH_ROUNDS=200 PGT_DISK_ROUNDS=100 PGT_STORM=10000 PGT_TAP_SECONDS=3600 && \
 		export PGT_CRASH_ROUNDS PGT_DISK_ROUNDS PGT_STORM PGT_TAP_SECONDS && $(SUITE) tap=$(FAULTS)
 
-VALGRIND_TESTS = op_join,op_agg,op_window,capture
+# Through every folder of src/, in half an hour of one processor.
+VALGRIND_TESTS = api_create,api_alter,api_drop,api_refresh,api_explain,api_status,api_monitor,api_placement,api_subscribe,dag,capture,source_types,source_partition,op_join,op_group,op_window,op_recursive,op_errors,cost,rights,truncate
 
 # make check-asan [T=name,...], check-valgrind [T=name,...]: of test/sql
 check-asan:

@@ -401,6 +401,51 @@ memory_report() {
 	fi
 }
 
+# free_port: of the loopback interface
+free_port() {
+	perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
+}
+
+# ask PORT PATH: over HTTP
+ask() {
+	exec 3<> "/dev/tcp/127.0.0.1/$1" || return 1
+	printf 'GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n' "$2" >&3
+	cat <&3
+	echo
+	exec 3>&-
+}
+
+# ask_everything PORT LOG
+ask_everything() {
+	local path
+	for path in /metrics /healthz / '/?db=postgres' /metrics; do
+		ask "$1" "$path" >> "$2" 2>&1 || return 1
+	done
+	[ "$(grep -c '^HTTP/1.1 200' "$2")" -eq 5 ]
+}
+
+# The processes that no session is in: scheduler, refresh workers, endpoint.
+run_scheduled() {
+	local log=$build/scheduled.log port start=$SECONDS
+	port=$(free_port)
+	server_start scheduled "pg_trickle.metrics_port = $port" || { result FAIL scheduled; return; }
+	if timeout "$patience" "$bindir/psql" -X -q -A -t -d postgres -f test/scheduled.sql > "$log" 2>&1 &&
+		{ grep -q 'built without its HTTP endpoint' "$server_log" || ask_everything "$port" "$log"; }; then
+		result ok scheduled "$((SECONDS - start)) s"
+	else
+		result FAIL scheduled
+		show_tail scheduled "$log" 40
+	fi
+	server_log_check scheduled
+	"$bindir/pg_ctl" -D "$data" -m fast -w -t 120 stop > /dev/null 2>&1
+	server_stop
+}
+
+run_watched() {
+	run_regress "$1"
+	run_scheduled
+}
+
 # Memory of the server is its own business: what it still has when it ends is no
 # leak.  A report of undefined behaviour lets it go on, one of memory ends it.
 run_asan() {
@@ -417,7 +462,7 @@ run_asan() {
 	fi
 	ASAN_OPTIONS="detect_leaks=0:abort_on_error=1:strict_string_checks=1:log_path=$reports/asan" \
 		UBSAN_OPTIONS="print_stacktrace=1:log_path=$reports/ubsan" \
-		run_regress "$1"
+		run_watched "$1"
 	memory_report asan
 }
 
@@ -435,7 +480,7 @@ run_valgrind() {
 	chmod 755 "$server_program"
 	passes=c
 	patience=5400
-	run_regress "$1"
+	run_watched "$1"
 	memory_report valgrind
 }
 
