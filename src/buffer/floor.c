@@ -39,7 +39,7 @@
 #include "buffer/buffer_append.h"
 #include "buffer/floor.h"
 
-#define MAX_MARKS	16
+#define MAX_MARKS	32
 #define MAX_CLEAN	8
 #define MAX_XIP		16
 
@@ -162,7 +162,42 @@ mark_lookup(const BufferFloor *floor, uint64 xid)
 	return NULL;
 }
 
-/* Note the end of the buffer.  When full, every other mark makes room. */
+/* Blocks between a mark, or the beginning, and the end of the buffer. */
+static double
+blocks_behind(const BufferFloor *floor, int i, BlockNumber last)
+{
+	return (double) last + 1 - (i < 0 ? 0 : floor->marks[i].last);
+}
+
+/*
+ * A frontier between the neighbours of a mark that goes has its window begin at
+ * the older one.  Which mark adds the smallest share to what such a frontier has
+ * to read?  So each keeps in proportion to how far it is behind, and none is
+ * lost because others are refreshed often.
+ */
+static void
+mark_make_room(BufferFloor *floor, BlockNumber last)
+{
+	int			least = 0;
+	double		least_ratio = 0;
+
+	for (int i = 0; i < floor->nmarks; i++)
+	{
+		double		after = i + 1 < floor->nmarks ? blocks_behind(floor, i + 1, last) : 1;
+		double		ratio = blocks_behind(floor, i - 1, last) / after;
+
+		if (i == 0 || ratio < least_ratio)
+		{
+			least = i;
+			least_ratio = ratio;
+		}
+	}
+	floor->nmarks--;
+	memmove(&floor->marks[least], &floor->marks[least + 1],
+			sizeof(FloorMark) * (floor->nmarks - least));
+}
+
+/* Note the end of the buffer. */
 static void
 mark_add(BufferFloor *floor, Relation buffer, BlockNumber last, uint64 next_xid)
 {
@@ -174,11 +209,7 @@ mark_add(BufferFloor *floor, Relation buffer, BlockNumber last, uint64 next_xid)
 	if (!TransactionIdIsValid(xmin))
 		return;
 	if (floor->nmarks == MAX_MARKS)
-	{
-		for (int i = 0; i < MAX_MARKS / 2; i++)
-			floor->marks[i] = floor->marks[2 * i + 1];
-		floor->nmarks = MAX_MARKS / 2;
-	}
+		mark_make_room(floor, last);
 	floor->marks[floor->nmarks].last = last;
 	floor->marks[floor->nmarks].first_xmin = xmin;
 	floor->marks[floor->nmarks].next_xid = next_xid;

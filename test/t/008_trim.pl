@@ -116,6 +116,23 @@ ok(refreshed_same($node, 'slow', 'k, r', $bag), 'as the slow consumer has');
 	ok(refreshed_same($node, 'slow', 'k, r', $bag), 'as the slow one is');
 }
 
+# ---- one that is refreshed hundreds of times while another one waits
+{
+	my $file = PostgreSQL::Test::Utils::tempdir . '/steady.sql';
+	append_to_file($file, "\\set k random(0, 19)\nUPDATE t SET v = v + 1 WHERE id % 20 = :k;\n");
+	$node->safe_psql('postgres', "SELECT pgtrickle.refresh_stream_table('slow')");
+	$node->poll_query_until('postgres', 'SELECT (' . pages() . ') < 128') or die 'the buffer does not shrink';
+	my $writer = IPC::Run::start([ $node->installed_command('pgbench'), '-n', '-t', 700, '-f', $file,
+			'-h', $node->host, '-p', $node->port, 'postgres' ], '<', \undef, '>', '/dev/null', '2>&1');
+	$node->poll_query_until('postgres', 'SELECT (' . pages() . ') > 800') or die 'the buffer does not grow';
+	$node->safe_psql('postgres', "SELECT pgtrickle.refresh_stream_table('slow')");
+	$writer->finish;
+	ok($node->poll_query_until('postgres', 'SELECT (' . pages() . ') < 800'),
+		'what both have consumed goes');
+	ok(becomes_same($node, 'fast', 'k, n, s', $agg), 'and the fast consumer is right');
+	ok(refreshed_same($node, 'slow', 'k, r', $bag), 'as the slow one is');
+}
+
 # ---- a suspended consumer is not forgotten
 $node->safe_psql('postgres', "SELECT pgtrickle.alter_stream_table('slow', status => 'SUSPENDED')");
 load(10);
