@@ -227,4 +227,22 @@ pgt_wait_event(const char *name)
 	pg_database_ownercheck(dboid, roleid)
 #endif
 
+/* A setting by its name; before 16 only the list of all is at hand. */
+#if PG16_GE
+#define pgt_find_setting(name) find_option(name, false, false, ERROR)
+#else
+#include "utils/guc.h"
+#include "utils/guc_tables.h"
+static inline struct config_generic *
+pgt_find_setting(const char *name)
+{
+	struct config_generic **all = get_guc_variables();
+
+	for (int i = 0; i < GetNumConfigOptions(); i++)
+		if (pg_strcasecmp(all[i]->name, name) == 0)
+			return all[i];
+	elog(ERROR, "unknown setting \"%s\"", name);
+}
+#endif
+
 #endif							/* PGT_COMPAT_H */

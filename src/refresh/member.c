@@ -128,6 +128,7 @@ check_placement(const Refresh *r)
 static void
 adopt_definition(Refresh *r)
 {
+	owner_context_settings(r->owner_context);
 	storage_attach(r->st->defview, r->st->relid);
 	stream_table_update(r->st);
 	r->st = stream_table_read(r->st->relid, NULL);
@@ -136,7 +137,7 @@ adopt_definition(Refresh *r)
 static void
 get_program(Refresh *r)
 {
-	r->cached = program_cache_get(r->st);
+	r->cached = program_cache_get(r->st, r->owner_context);
 	r->program = r->cached->program;
 }
 
@@ -147,6 +148,7 @@ get_program(Refresh *r)
 static void
 repair_tracking(Refresh *r, const char *problem)
 {
+	owner_context_settings(r->owner_context);
 	r->action = ACTION_REINITIALIZE;
 	r->reason = copy_reason(r->st) ? copy_reason(r->st) : problem;
 	if (r->st->needs_reinit && r->st->reinit_reason != NULL)
@@ -179,6 +181,7 @@ adapt_storage(Refresh *r)
 	if (r->cached->storage_known_good &&
 		(row_ids == 0 || row_ids == program_row_ids(r->program)))
 		return;
+	owner_context_settings(r->owner_context);
 	if (storage_adapt(r->st->relid, r->program, row_ids, &r->emptied))
 	{
 		r->action = ACTION_REINITIALIZE;
@@ -215,7 +218,8 @@ member_load(Refresh *r)
 	if (problem != NULL)
 		repair_tracking(r, problem);
 	adapt_storage(r);
-	if (storage_ensure_parts(r->program, r->st->relid, r->owner,
+	if (program_parts(r->program) != NIL &&
+		storage_ensure_parts(r->program, r->st->relid, r->owner,
 							 !r->looked_at_row_ids && other_part_row_ids(r)))
 	{
 		r->action = ACTION_REINITIALIZE;
@@ -826,6 +830,7 @@ member_run(Refresh *r, Snapshot snapshot, const char *full_reason)
 	choose_action(r, full_reason);
 	if (r->action != ACTION_NONE)
 	{
+		owner_context_settings(r->owner_context);
 		if (r->automatic && r->st->fuse_ceiling >= 0 && r->st->is_populated)
 			check_fuse(r);
 		run_action(r);

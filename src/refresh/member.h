@@ -3,7 +3,8 @@
  * member.h
  *	  One stream table in a refresh.
  *
- * Everything runs as its owner.  The order is load, until all members of the
+ * Everything runs as its owner, and under the pinned settings (refresh.h) from
+ * where there is more to do than to look.  The order is load, until all members of the
  * group are current at once; open; then the snapshot; check; run.
  *
  *-------------------------------------------------------------------------
@@ -37,6 +38,7 @@ typedef struct Refresh
 	StreamTable *st;			/* read under its refresh lock */
 	char	   *name;			/* qualified and quoted, for messages */
 	Oid			owner;
+	OwnerContext *owner_context;	/* whom we are */
 	Relation	rel;
 	CachedProgram *cached;
 	DeltaProgram *program;

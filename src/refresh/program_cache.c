@@ -352,7 +352,7 @@ find_entry(Oid relid)
 }
 
 CachedProgram *
-program_cache_get(const StreamTable *st)
+program_cache_get(const StreamTable *st, OwnerContext *ctx)
 {
 	CachedProgram *entry = find_entry(st->relid);
 
@@ -376,6 +376,7 @@ program_cache_get(const StreamTable *st)
 		 */
 		entry->valid = false;
 		discard(entry);
+		owner_context_settings(ctx);
 		entry->valid = true;
 		PG_TRY();
 		{

@@ -10,6 +10,7 @@
 
 #include "pgt.h"
 #include "delta/program.h"
+#include "refresh/refresh.h"
 
 /* A source as a refresh needs it, in the order of program_sources(). */
 typedef struct CachedSource
@@ -51,9 +52,9 @@ extern DeltaProgram *program_compile_for(const StreamTable *st);
 /*
  * The program of a stream table, compiled if needed, with AccessShareLock
  * taken on every source and its partitions and buffers, to the end of the
- * transaction.  The caller runs as the owner.
+ * transaction.  The caller runs as the owner; to compile, the settings are pinned.
  */
-extern CachedProgram *program_cache_get(const StreamTable *st);
+extern CachedProgram *program_cache_get(const StreamTable *st, OwnerContext *ctx);
 
 /* Forget what is known of a stream table. */
 extern void program_cache_forget(Oid relid);

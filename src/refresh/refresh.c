@@ -197,6 +197,7 @@ begin_member(RefreshGroup *group, StreamTable *st, TimestampTz start_time)
 	r->st = st;
 	r->name = quote_qualified_identifier(st->schema, st->name);
 	r->owner = pgt_relation_owner(st->relid);
+	r->owner_context = &group->owner_context;
 	r->context = CurrentMemoryContext;
 	r->outcome.start_time = start_time;
 }
@@ -234,7 +235,10 @@ begin_members(RefreshGroup *group, List *relids, const char *name, TimestampTz s
 
 /* ---- how ---- */
 
-/* Go on with this member, as its owner. */
+/*
+ * Go on with this member, as its owner.  Settings are pinned when the first
+ * thing is done that could depend on them, which need not happen at all.
+ */
 static void
 turn_to(RefreshGroup *group, const Refresh *r)
 {
@@ -245,7 +249,7 @@ turn_to(RefreshGroup *group, const Refresh *r)
 		return;
 	if (OidIsValid(group->owner))
 		owner_context_leave(&group->owner_context);
-	owner_context_enter(&group->owner_context, r->owner);
+	owner_context_become(&group->owner_context, r->owner);
 	group->owner = r->owner;
 }
 

@@ -131,9 +131,15 @@ typedef struct OwnerContext
 {
 	Oid			save_userid;
 	int			save_sec_context;
-	int			guc_level;
+	int			guc_level;		/* 0: no setting has been pinned */
 } OwnerContext;
 extern void owner_context_enter(OwnerContext *ctx, Oid owner);
+/*
+ * The two halves of it: the rights, and the settings, which have been pinned
+ * before anything of a query is analysed, planned or run.
+ */
+extern void owner_context_become(OwnerContext *ctx, Oid owner);
+extern void owner_context_settings(OwnerContext *ctx);
 extern void owner_context_leave(OwnerContext *ctx);
 /* Pin the settings for as long as the session lasts, which makes that cheap. */
 extern void owner_context_pin(void);
