@@ -10,6 +10,7 @@
 #include "fmgr.h"
 
 #include "capture/capture.h"
+#include "catalog/catalog.h"
 #include "delta/program.h"
 #include "monitor/monitor.h"
 #include "refresh/refresh.h"
@@ -23,6 +24,7 @@ void
 _PG_init(void)
 {
 	pgt_guc_init();
+	catalog_init();
 	capture_init();
 	delta_init();
 	refresh_init();

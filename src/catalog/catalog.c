@@ -5,7 +5,9 @@
  *
  * Everything is looked up by name in the schema of the extension through the
  * system caches: a re-created extension has other oids, and a backend must
- * not remember the old ones.
+ * not go on with the old ones.  What was found is kept until one of these
+ * relations, or any schema, changes: a relation that keeps its name in its
+ * schema keeps any other one from having it.
  *
  *-------------------------------------------------------------------------
  */
@@ -24,8 +26,41 @@
 
 #include "catalog/catalog.h"
 
-Oid
-pgt_catalog_relid(const char *relname)
+/* More than there are. */
+#define MAX_KNOWN	48
+
+static struct
+{
+	const char *relname;
+	Oid			relid;
+}			known[MAX_KNOWN];
+static int	nknown = 0;
+static uint64 nmessages = 0;
+
+static void
+forget_known(Datum arg, Oid relid)
+{
+	nmessages++;
+	for (int i = 0; i < nknown; i++)
+		if (!OidIsValid(relid) || known[i].relid == relid)
+			nknown = 0;
+}
+
+static void
+schema_changed(Datum arg, int cacheid, uint32 hashvalue)
+{
+	forget_known(arg, InvalidOid);
+}
+
+void
+catalog_init(void)
+{
+	relations_watch(forget_known);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, (Datum) 0);
+}
+
+static Oid
+look_up(const char *relname)
 {
 	Oid			namespace = get_namespace_oid(PGT_SCHEMA, true);
 	Oid			relid = InvalidOid;
@@ -38,6 +73,25 @@ pgt_catalog_relid(const char *relname)
 				 errmsg("extension pg_trickle is not installed in this database"),
 				 errdetail("There is no relation \"%s.%s\".", PGT_SCHEMA, relname),
 				 errhint("Run CREATE EXTENSION pg_trickle.")));
+	return relid;
+}
+
+Oid
+pgt_catalog_relid(const char *relname)
+{
+	uint64		before = nmessages;
+	Oid			relid;
+
+	for (int i = 0; i < nknown; i++)
+		if (strcmp(known[i].relname, relname) == 0)
+			return known[i].relid;
+	relid = look_up(relname);
+	/* a message that came meanwhile may have been about it */
+	if (nknown < MAX_KNOWN && nmessages == before)
+	{
+		known[nknown].relname = relname;
+		known[nknown++].relid = relid;
+	}
 	return relid;
 }
 

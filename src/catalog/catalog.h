@@ -93,8 +93,12 @@ typedef struct StreamTable
 
 /* ---- catalog.c ---- */
 
-/* Oid of one of our tables or indexes; ERROR if the extension is not there. */
+/*
+ * Oid of one of our tables or indexes, whose name is a constant; ERROR if the
+ * extension is not there.
+ */
 extern Oid	pgt_catalog_relid(const char *relname);
+extern void catalog_init(void);
 
 /*
  * The columns of one of our tables, as we number them: first those that it has
