@@ -25,14 +25,14 @@ Datum
 pgt_refresh_stream_table(PG_FUNCTION_ARGS)
 {
 	char	   *name = argument_text(fcinfo, 0, "name", false);
-	StreamTable *st;
+	Oid			relid;
 
 	PreventCommandIfReadOnly("refresh_stream_table()");
 	PreventCommandDuringRecovery("refresh_stream_table()");
-	st = stream_table_open_maintained(name);
-	(void) refresh_run(st->relid, true, NULL);
+	relid = stream_table_find_maintained(name);
+	(void) refresh_run(relid, true, NULL);
 	if (!IsTransactionBlock())
-		refresh_trim_buffers(st);
+		refresh_trim_buffers(relid);
 	PG_RETURN_VOID();
 }
 

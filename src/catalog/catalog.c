@@ -41,6 +41,7 @@ static void
 forget_known(Datum arg, Oid relid)
 {
 	nmessages++;
+	stream_table_forget(relid);
 	for (int i = 0; i < nknown; i++)
 		if (!OidIsValid(relid) || known[i].relid == relid)
 			nknown = 0;

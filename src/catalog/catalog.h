@@ -156,6 +156,8 @@ extern bool stream_table_lock(Oid relid, bool wait);
  * A NULL snapshot means the newest committed state.
  */
 extern StreamTable *stream_table_read(Oid relid, Snapshot snapshot);
+/* Give back what was kept of a row, or of all: the relation may be gone. */
+extern void stream_table_forget(Oid relid);
 extern List *stream_table_read_all(void);	/* of StreamTable *, newest state */
 
 /*
@@ -174,9 +176,9 @@ extern bool stream_table_may_see(Oid relid);
 
 /*
  * The same for who only wants it refreshed: the owner, and from PostgreSQL 17 on
- * whoever has MAINTAIN on it.  It is not locked.
+ * whoever has MAINTAIN on it.  It is not locked, and so may be none any more.
  */
-extern StreamTable *stream_table_open_maintained(const char *name);
+extern Oid	stream_table_find_maintained(const char *name);
 
 /*
  * Does the owner of the table answer for the query?  A table that was given to

@@ -12,6 +12,12 @@
  * The two indexed columns never change in a refresh and the pages are left
  * half empty, so that recording a refresh is one heap-only update.
  *
+ * A row that was read is kept, with its place and the transaction that wrote it.
+ * If a snapshot sees a row in that place of the same file that was written by that
+ * transaction, it is the same row: a place is used again only when the transaction
+ * that left it has ended, and an id comes again only after the table was frozen.
+ * What does not stand in the row is looked up each time.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -35,8 +41,10 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/hsearch.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -316,6 +324,23 @@ definition_view_name(int64 pgt_id)
 	return psprintf("def_%lld", (long long) pgt_id);
 }
 
+/* What the row says is only what it was when it was written. */
+static void
+look_around(StreamTable *st)
+{
+	char	   *name = get_rel_name(st->relid);
+	char	   *schema = name ? get_namespace_name(get_rel_namespace(st->relid)) : NULL;
+
+	if (schema != NULL)
+	{
+		st->schema = schema;
+		st->name = name;
+	}
+	if (OidIsValid(st->defview))
+		find_definition(st, st->defview);
+}
+
+/* As it stands in the row. */
 static StreamTable *
 stream_table_from_tuple(HeapTuple tuple, Relation rel)
 {
@@ -362,51 +387,201 @@ stream_table_from_tuple(HeapTuple tuple, Relation rel)
 	st->recorded.duration_ms = DatumGetFloat8(row.values[COL_DURATION_MS - 1]);
 
 	if (!row.isnull[COL_DEFINITION - 1])
-		find_definition(st, DatumGetObjectId(row.values[COL_DEFINITION - 1]));
+		st->defview = DatumGetObjectId(row.values[COL_DEFINITION - 1]);
 	st->placement = row.isnull[COL_PLACEMENT - 1] ? PLACEMENT_LOCAL :
 		placement_from_name(row_get_text(&row, COL_PLACEMENT));
-
-	st->name = get_rel_name(st->relid);
-	if (st->name != NULL)
-		st->schema = get_namespace_name(get_rel_namespace(st->relid));
-	if (st->schema == NULL)
-	{
-		st->schema = pstrdup(NameStr(*DatumGetName(row.values[COL_SCHEMA - 1])));
-		st->name = pstrdup(NameStr(*DatumGetName(row.values[COL_NAME - 1])));
-	}
+	st->schema = pstrdup(NameStr(*DatumGetName(row.values[COL_SCHEMA - 1])));
+	st->name = pstrdup(NameStr(*DatumGetName(row.values[COL_NAME - 1])));
 	return st;
+}
+
+/* ---- rows that were read ---- */
+
+typedef struct KnownRow
+{
+	Oid			relid;			/* hash key */
+	Oid			catalog;		/* where it was read, as that was then */
+	Oid			relfilenode;
+	TransactionId relfrozenxid;
+	TransactionId xmin;
+	MemoryContext context;
+	StreamTable *st;			/* as it stands in the row */
+} KnownRow;
+
+static HTAB *known_rows = NULL;
+
+static char *
+copy_text(const char *text)
+{
+	return text ? pstrdup(text) : NULL;
+}
+
+static StreamTable *
+copy_row(const StreamTable *st)
+{
+	StreamTable *copy = palloc(sizeof(StreamTable));
+
+	*copy = *st;
+	copy->schema = pstrdup(st->schema);
+	copy->name = pstrdup(st->name);
+	copy->schedule = copy_text(st->schedule);
+	copy->reinit_reason = copy_text(st->reinit_reason);
+	copy->last_error = copy_text(st->last_error);
+	if (st->frontier != NULL)
+		copy->frontier = frontier_copy(st->frontier);
+	if (st->learned.n > 0)
+	{
+		copy->learned.numbers = palloc(sizeof(float4) * st->learned.n);
+		memcpy(copy->learned.numbers, st->learned.numbers, sizeof(float4) * st->learned.n);
+	}
+	return copy;
+}
+
+static KnownRow *
+known_row(Oid relid, HASHACTION action)
+{
+	KnownRow   *known;
+	bool		found;
+
+	if (known_rows == NULL)
+	{
+		HASHCTL		ctl = {
+			.keysize = sizeof(Oid),
+			.entrysize = sizeof(KnownRow),
+			.hcxt = TopMemoryContext
+		};
+
+		known_rows = hash_create("pg_trickle stream tables", 64, &ctl,
+								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	known = hash_search(known_rows, &relid, action, &found);
+	if (known != NULL && !found)
+	{
+		known->context = NULL;
+		known->st = NULL;
+	}
+	return known;
+}
+
+static void
+remember_row(Relation rel, const StreamTable *st, HeapTuple tuple)
+{
+	KnownRow   *known = known_row(st->relid, HASH_ENTER);
+	MemoryContext save;
+
+	known->st = NULL;
+	if (known->context == NULL)
+		known->context = AllocSetContextCreate(TopMemoryContext,
+											   "pg_trickle stream table",
+											   ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(known->context);
+	known->catalog = RelationGetRelid(rel);
+	known->relfilenode = rel->rd_rel->relfilenode;
+	known->relfrozenxid = rel->rd_rel->relfrozenxid;
+	known->xmin = HeapTupleHeaderGetRawXmin(tuple->t_data);
+	save = MemoryContextSwitchTo(known->context);
+	known->st = copy_row(st);
+	MemoryContextSwitchTo(save);
+}
+
+static void
+forget_row(KnownRow *known)
+{
+	if (known->context != NULL)
+		MemoryContextDelete(known->context);
+	(void) known_row(known->relid, HASH_REMOVE);
+}
+
+void
+stream_table_forget(Oid relid)
+{
+	HASH_SEQ_STATUS scan;
+	KnownRow   *known;
+
+	if (known_rows == NULL)
+		return;
+	if (OidIsValid(relid))
+	{
+		known = known_row(relid, HASH_FIND);
+		if (known != NULL)
+			forget_row(known);
+		return;
+	}
+	hash_seq_init(&scan, known_rows);
+	while ((known = hash_seq_search(&scan)) != NULL)
+		forget_row(known);
+}
+
+/* NULL if it is not there any more, or another one is. */
+static StreamTable *
+read_known_row(Relation rel, Oid relid, Snapshot snapshot)
+{
+	KnownRow   *known = known_row(relid, HASH_FIND);
+	HeapTupleData tuple;
+	Buffer		buffer;
+	bool		same;
+
+	if (known == NULL || known->st == NULL ||
+		known->catalog != RelationGetRelid(rel) ||
+		known->relfilenode != rel->rd_rel->relfilenode ||
+		known->relfrozenxid != rel->rd_rel->relfrozenxid)
+		return NULL;
+	tuple.t_self = known->st->tid;
+	if (ItemPointerGetBlockNumber(&tuple.t_self) >= RelationGetNumberOfBlocks(rel) ||
+		!heap_fetch(rel, snapshot, &tuple, &buffer, false))
+		return NULL;
+	same = HeapTupleHeaderGetRawXmin(tuple.t_data) == known->xmin;
+	/* as an index scan does: the next version needs the room of the old ones */
+	heap_page_prune_opt(rel, buffer);
+	ReleaseBuffer(buffer);
+	return same ? copy_row(known->st) : NULL;
+}
+
+static List *
+scan_rows(Relation rel, Oid relid, Snapshot snapshot)
+{
+	List	   *result = NIL;
+	ScanKeyData key[1];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (OidIsValid(relid))
+	{
+		ScanKeyInit(&key[0], COL_RELID, BTEqualStrategyNumber, F_OIDEQ,
+					ObjectIdGetDatum(relid));
+		scan = systable_beginscan(rel, pgt_catalog_relid(STREAM_TABLES_INDEX),
+								  true, snapshot, 1, key);
+	}
+	else
+		scan = systable_beginscan(rel, InvalidOid, false, snapshot, 0, NULL);
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		StreamTable *st = stream_table_from_tuple(tuple, rel);
+
+		if (OidIsValid(relid))
+			remember_row(rel, st, tuple);
+		result = lappend(result, st);
+	}
+	systable_endscan(scan);
+	return result;
 }
 
 /* Read by relid, or all rows if it is invalid. */
 static List *
 stream_table_scan(Oid relid, Snapshot snapshot)
 {
-	List	   *result = NIL;
 	Relation	rel = stream_tables_open(AccessShareLock);
-	Snapshot	registered;
-	ScanKeyData key[1];
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	Snapshot	registered = RegisterSnapshot(snapshot ? snapshot : GetLatestSnapshot());
+	StreamTable *known = OidIsValid(relid) ? read_known_row(rel, relid, registered) : NULL;
+	List	   *rows = known ? list_make1(known) : scan_rows(rel, relid, registered);
+	ListCell   *lc;
 
-	registered = RegisterSnapshot(snapshot ? snapshot : GetLatestSnapshot());
-	if (OidIsValid(relid))
-	{
-		ScanKeyInit(&key[0], COL_RELID, BTEqualStrategyNumber, F_OIDEQ,
-					ObjectIdGetDatum(relid));
-		scan = systable_beginscan(rel, pgt_catalog_relid(STREAM_TABLES_INDEX),
-								  true, registered, 1, key);
-	}
-	else
-		scan = systable_beginscan(rel, InvalidOid, false, registered, 0, NULL);
-
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		result = lappend(result,
-						 stream_table_from_tuple(tuple, rel));
-
-	systable_endscan(scan);
 	UnregisterSnapshot(registered);
 	table_close(rel, AccessShareLock);
-	return result;
+	foreach(lc, rows)
+		look_around(lfirst(lc));
+	return rows;
 }
 
 StreamTable *
@@ -426,13 +601,12 @@ stream_table_read_all(void)
 	return stream_table_scan(InvalidOid, NULL);
 }
 
-/* The relation and its row, by a user's spelling of its name. */
-static StreamTable *
+/* The relation, by a user's spelling of its name. */
+static Oid
 find_by_name(const char *name)
 {
 	RangeVar   *rv;
 	Oid			relid;
-	StreamTable *st;
 
 	rv = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name)));
 	relid = RangeVarGetRelid(rv, NoLock, true);
@@ -441,7 +615,14 @@ find_by_name(const char *name)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("stream table \"%s\" does not exist", name),
 				 errhint("List them with SELECT name FROM pgtrickle.pgt_status().")));
-	st = stream_table_read(relid, NULL);
+	return relid;
+}
+
+static StreamTable *
+read_named(const char *name, Oid relid)
+{
+	StreamTable *st = stream_table_read(relid, NULL);
+
 	if (st == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -463,14 +644,17 @@ require_owner(const char *name, Oid relid)
 			 errhint("Ask its owner, or run SET ROLE first.")));
 }
 
-StreamTable *
-stream_table_open_maintained(const char *name)
+/* What was one when it was last read is read again under its refresh lock. */
+Oid
+stream_table_find_maintained(const char *name)
 {
-	StreamTable *st = find_by_name(name);
+	Oid			relid = find_by_name(name);
 
-	if (!pgt_may_maintain(st->relid, GetUserId()))
-		require_owner(name, st->relid);
-	return st;
+	if (known_row(relid, HASH_FIND) == NULL)
+		(void) read_named(name, relid);
+	if (!pgt_may_maintain(relid, GetUserId()))
+		require_owner(name, relid);
+	return relid;
 }
 
 /*
@@ -482,8 +666,8 @@ stream_table_open_maintained(const char *name)
 StreamTable *
 stream_table_open(const char *name, bool lock)
 {
-	StreamTable *st = find_by_name(name);
-	Oid			relid = st->relid;
+	Oid			relid = find_by_name(name);
+	StreamTable *st = read_named(name, relid);
 
 	require_owner(name, relid);
 	if (!lock)

@@ -120,6 +120,25 @@ frontier_of_nothing(uint64 query, Oid owner)
 	return frontier;
 }
 
+Frontier *
+frontier_copy(const Frontier *frontier)
+{
+	Frontier   *copy = palloc(sizeof(Frontier));
+	Size		size = sizeof(SourceFrontier) * Max(frontier->nsources, 1);
+
+	*copy = *frontier;
+	copy->sources = palloc(size);
+	for (int i = 0; i < frontier->nsources; i++)
+	{
+		const SourceFrontier *f = &frontier->sources[i];
+
+		copy->sources[i] = *f;
+		copy->sources[i].xip = palloc(sizeof(uint64) * Max(f->nxip, 1));
+		memcpy(copy->sources[i].xip, f->xip, sizeof(uint64) * f->nxip);
+	}
+	return copy;
+}
+
 static void
 push_string(JsonbParseState **state, JsonbIteratorToken token, const char *s)
 {

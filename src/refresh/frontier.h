@@ -56,6 +56,8 @@ typedef struct Frontier
 	SourceFrontier *sources;
 } Frontier;
 
+extern Frontier *frontier_copy(const Frontier *frontier);
+
 /* Was the change (xid, part) invisible to the frontier? */
 static inline bool
 frontier_is_new(const SourceFrontier *f, uint64 xid, int part)

@@ -73,7 +73,7 @@ extern void refresh_note_buffer(Relation buffer);
  * read since the last call was large.  The locks last to the end of the
  * transaction, so this is not for transaction blocks.
  */
-extern void refresh_trim_buffers(const StreamTable *st);
+extern void refresh_trim_buffers(Oid relid);
 
 /*
  * Is there a change of data that the next refresh would consume (or must it

@@ -56,14 +56,14 @@ refresh_note_buffer(Relation buffer)
 }
 
 void
-refresh_trim_buffers(const StreamTable *st)
+refresh_trim_buffers(Oid relid)
 {
 	ListCell   *lc;
 
 	if (!large_buffer)
 		return;
 	large_buffer = false;
-	foreach(lc, dag_group(st->relid))
+	foreach(lc, dag_group(relid))
 	{
 		StreamTable *member = stream_table_read(lfirst_oid(lc), NULL);
 
