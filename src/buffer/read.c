@@ -27,8 +27,11 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
+#include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "storage/bufpage.h"
+#include "storage/predicate.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
@@ -63,58 +66,6 @@ check_snapshot(Relation buffer, Snapshot snapshot)
 				 errhint("Run the transaction again, or refresh in a READ COMMITTED transaction.")));
 }
 
-uint64
-buffer_tuple_xid(HeapTuple tuple)
-{
-	uint64		xid;
-
-	memcpy(&xid, (char *) tuple->t_data + tuple->t_data->t_hoff, sizeof(xid));
-	return xid;
-}
-
-static int
-buffer_tuple_part(HeapTuple tuple)
-{
-	int16		part;
-
-	memcpy(&part, (char *) tuple->t_data + tuple->t_data->t_hoff +
-		   sizeof(uint64) + sizeof(int16), sizeof(part));
-	return part;
-}
-
-bool
-buffer_tuple_is_new(HeapTuple tuple, const SourceFrontier *since)
-{
-	return frontier_is_new(since, buffer_tuple_xid(tuple),
-						   buffer_tuple_part(tuple));
-}
-
-/* Does a page hold a row that is new to the frontier, visible or not? */
-static bool
-page_has_new(Relation buffer, BlockNumber block, const SourceFrontier *since)
-{
-	Buffer		buf = ReadBuffer(buffer, block);
-	bool		result = false;
-	Page		page;
-	OffsetNumber max;
-
-	LockBuffer(buf, BUFFER_LOCK_SHARE);
-	page = BufferGetPage(buf);
-	max = PageIsNew(page) ? InvalidOffsetNumber : PageGetMaxOffsetNumber(page);
-	for (OffsetNumber n = max; n >= FirstOffsetNumber && !result; n--)
-	{
-		ItemId		item = PageGetItemId(page, n);
-		HeapTupleData tuple;
-
-		if (!ItemIdIsNormal(item))
-			continue;
-		tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
-		result = buffer_tuple_is_new(&tuple, since);
-	}
-	UnlockReleaseBuffer(buf);
-	return result;
-}
-
 TableScanDesc
 buffer_scan_from(Relation buffer, BlockNumber start, Snapshot snapshot)
 {
@@ -128,33 +79,139 @@ buffer_scan_from(Relation buffer, BlockNumber start, Snapshot snapshot)
 }
 
 /*
- * Leading pages without a new row are passed over.  A row that is put into one
- * of them after we looked is not in the snapshot, which was taken before.
+ * The rows of a buffer that a snapshot sees and that are new to a frontier.  Of the
+ * others, which are most of what stands in the first pages, only xid and part are
+ * looked at, and it is not asked who sees them.  As in any scan, a serializable
+ * transaction must know whom it does not see; all whom the frontier saw it does.
  */
-TableScanDesc
-buffer_scan_begin(Relation buffer, const SourceFrontier *since, Snapshot snapshot)
+typedef struct NewRows
 {
-	BlockNumber start = floor_start(buffer, since);
-	TableScanDesc scan = buffer_scan_from(buffer, start, snapshot);
-	BlockNumber nblocks = ((HeapScanDesc) scan)->rs_nblocks;
+	Relation	buffer;
+	const SourceFrontier *since;
+	Snapshot	snapshot;
+	BufferAccessStrategy strategy;
+	BlockNumber next_block;
+	BlockNumber nblocks;
+	Buffer		page;			/* pinned, if there are rows of it */
+	BlockNumber block;			/* its number */
+	int			nrows;
+	int			next_row;
+	OffsetNumber rows[MaxHeapTuplesPerPage];
+	HeapTupleData tuple;		/* the row at hand */
+} NewRows;
 
-	while (start < nblocks && !page_has_new(buffer, start, since))
-		start++;
-	if (start > 0)
-		heap_setscanlimits(scan, start, nblocks - start);
-	return scan;
+/*
+ * A row that is put into a page after its end was looked at is not in the snapshot,
+ * which was taken before.
+ */
+static void
+new_rows_begin(NewRows *scan, Relation buffer, const SourceFrontier *since,
+			   Snapshot snapshot)
+{
+	check_snapshot(buffer, snapshot);
+	PredicateLockRelation(buffer, snapshot);
+	pgstat_count_heap_scan(buffer);
+	scan->buffer = buffer;
+	scan->since = since;
+	scan->snapshot = snapshot;
+	scan->next_block = floor_start(buffer, since);
+	scan->nblocks = RelationGetNumberOfBlocks(buffer);
+	scan->strategy = scan->nblocks > NBuffers / 4 ?
+		GetAccessStrategy(BAS_BULKREAD) : NULL;
+	scan->page = InvalidBuffer;
+	scan->nrows = 0;
+	scan->next_row = 0;
+}
+
+static void
+new_rows_end(NewRows *scan)
+{
+	if (BufferIsValid(scan->page))
+		ReleaseBuffer(scan->page);
+	if (scan->strategy != NULL)
+		FreeAccessStrategy(scan->strategy);
+}
+
+static void
+tuple_at(NewRows *scan, OffsetNumber n)
+{
+	Page		page = BufferGetPage(scan->page);
+	ItemId		item = PageGetItemId(page, n);
+
+	scan->tuple.t_data = (HeapTupleHeader) PageGetItem(page, item);
+	scan->tuple.t_len = ItemIdGetLength(item);
+	ItemPointerSet(&scan->tuple.t_self, scan->block, n);
+}
+
+static bool
+sees_tuple(NewRows *scan)
+{
+	bool		visible = (PageIsAllVisible(BufferGetPage(scan->page)) &&
+						   !scan->snapshot->takenDuringRecovery) ||
+		HeapTupleSatisfiesVisibility(&scan->tuple, scan->snapshot, scan->page);
+
+	HeapCheckForSerializableConflictOut(visible, scan->buffer, &scan->tuple,
+										scan->page, scan->snapshot);
+	return visible;
+}
+
+/* Find the rows of the next page. */
+static void
+next_page(NewRows *scan)
+{
+	Page		page;
+	OffsetNumber max;
+
+	CHECK_FOR_INTERRUPTS();
+	if (BufferIsValid(scan->page))
+		ReleaseBuffer(scan->page);
+	scan->block = scan->next_block++;
+	scan->page = ReadBufferExtended(scan->buffer, MAIN_FORKNUM, scan->block,
+									RBM_NORMAL, scan->strategy);
+	scan->nrows = 0;
+	scan->next_row = 0;
+	scan->tuple.t_tableOid = RelationGetRelid(scan->buffer);
+
+	LockBuffer(scan->page, BUFFER_LOCK_SHARE);
+	page = BufferGetPage(scan->page);
+	max = PageIsNew(page) ? InvalidOffsetNumber : PageGetMaxOffsetNumber(page);
+	for (OffsetNumber n = FirstOffsetNumber; n <= max; n++)
+	{
+		if (!ItemIdIsNormal(PageGetItemId(page, n)))
+			continue;
+		scan->tuple.t_data = (HeapTupleHeader) PageGetItem(page, PageGetItemId(page, n));
+		if (!buffer_tuple_is_new(&scan->tuple, scan->since))
+			continue;
+		tuple_at(scan, n);
+		if (sees_tuple(scan))
+			scan->rows[scan->nrows++] = n;
+	}
+	LockBuffer(scan->page, BUFFER_LOCK_UNLOCK);
+}
+
+/* NULL after the last one. */
+static HeapTuple
+new_rows_next(NewRows *scan)
+{
+	while (scan->next_row == scan->nrows)
+	{
+		if (scan->next_block >= scan->nblocks)
+			return NULL;
+		next_page(scan);
+	}
+	tuple_at(scan, scan->rows[scan->next_row++]);
+	return &scan->tuple;
 }
 
 bool
 buffer_has_changes(Relation buffer, const SourceFrontier *since, Snapshot snapshot)
 {
-	TableScanDesc scan = buffer_scan_begin(buffer, since, snapshot);
-	HeapTuple	tuple;
-	bool		result = false;
+	NewRows		scan;
+	bool		result;
 
-	while (!result && (tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
-		result = buffer_tuple_is_new(tuple, since);
-	table_endscan(scan);
+	new_rows_begin(&scan, buffer, since, snapshot);
+	result = new_rows_next(&scan) != NULL;
+	new_rows_end(&scan);
 	if (!result)
 		floor_nothing_new(buffer, since, snapshot);
 	return result;
@@ -164,37 +221,39 @@ int64
 buffer_count_changes(Relation buffer, const SourceFrontier *since,
 					 Snapshot snapshot, int64 limit)
 {
-	TableScanDesc scan = buffer_scan_begin(buffer, since, snapshot);
-	HeapTuple	tuple;
+	NewRows		scan;
 	int64		n = 0;
 
-	while (n < limit && (tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
-		n += buffer_tuple_is_new(tuple, since);
-	table_endscan(scan);
+	new_rows_begin(&scan, buffer, since, snapshot);
+	while (n < limit && new_rows_next(&scan) != NULL)
+		n++;
+	new_rows_end(&scan);
 	return n;
 }
 
 int64
 buffer_estimate_changes(Relation buffer, const SourceFrontier *since, Snapshot snapshot)
 {
-	TableScanDesc scan = buffer_scan_begin(buffer, since, snapshot);
-	BlockNumber start = ((HeapScanDesc) scan)->rs_startblock;
-	BlockNumber nblocks = ((HeapScanDesc) scan)->rs_nblocks;
+	NewRows		scan;
+	BlockNumber start = InvalidBlockNumber;
 	BlockNumber ncounted = 0;
 	int64		count = 0;
 	HeapTuple	tuple;
 
-	while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	new_rows_begin(&scan, buffer, since, snapshot);
+	while ((tuple = new_rows_next(&scan)) != NULL)
 	{
-		ncounted = ItemPointerGetBlockNumber(&tuple->t_self) - start;
+		BlockNumber block = ItemPointerGetBlockNumber(&tuple->t_self);
+
+		start = Min(start, block);
+		ncounted = block - start;
 		if (ncounted >= COUNT_BLOCKS)
 			break;
-		if (buffer_tuple_is_new(tuple, since))
-			count++;
+		count++;
 	}
-	table_endscan(scan);
+	new_rows_end(&scan);
 	if (tuple != NULL)
-		count = (int64) (count * ((double) (nblocks - start) / ncounted));
+		count = (int64) (count * ((double) (scan.nblocks - start) / ncounted));
 	return count;
 }
 
@@ -391,20 +450,25 @@ buffer_read_window(Relation buffer, const SourceFrontier *since, Snapshot snapsh
 				   WindowFilter *filter, int flags, ChangeWindow *window)
 {
 	WindowRead	read;
-	TableScanDesc scan = buffer_scan_begin(buffer, since, snapshot);
+	NewRows		scan;
 	HeapTuple	tuple;
 
 	memset(window, 0, sizeof(ChangeWindow));
-	read_begin(&read, buffer, desc, attnums, filter, flags);
-	while (!window->has_marker &&
-		   (tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
+	new_rows_begin(&scan, buffer, since, snapshot);
+	tuple = new_rows_next(&scan);
+	if (tuple == NULL)
 	{
-		if (!buffer_tuple_is_new(tuple, since))
-			continue;
-		window->nchanges++;
-		window->has_marker = !take_row(&read, tuple, ((HeapScanDesc) scan)->rs_cbuf);
+		new_rows_end(&scan);
+		floor_nothing_new(buffer, since, snapshot);
+		return;
 	}
-	table_endscan(scan);
+	read_begin(&read, buffer, desc, attnums, filter, flags);
+	for (; tuple != NULL && !window->has_marker; tuple = new_rows_next(&scan))
+	{
+		window->nchanges++;
+		window->has_marker = !take_row(&read, tuple, scan.page);
+	}
+	new_rows_end(&scan);
 
 	/* The window is not a difference then. */
 	if (window->has_marker)
@@ -416,6 +480,4 @@ buffer_read_window(Relation buffer, const SourceFrontier *since, Snapshot snapsh
 		consolidate_end(read.c, window);
 	}
 	read_end(&read);
-	if (window->nchanges == 0)
-		floor_nothing_new(buffer, since, snapshot);
 }

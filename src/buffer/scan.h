@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * scan.h
- *	  Scan of the rows of a buffer that can be new to a frontier.
+ *	  Scan of the rows of a buffer, and whether one is new to a frontier.
  *
  *-------------------------------------------------------------------------
  */
@@ -9,7 +9,7 @@
 #define PGT_BUFFER_SCAN_H
 
 #include "pgt.h"
-#include "access/htup.h"
+#include "access/htup_details.h"
 #include "access/relscan.h"
 #include "access/tableam.h"
 #include "utils/rel.h"
@@ -17,16 +17,21 @@
 
 #include "refresh/frontier.h"
 
-/*
- * Of the rows that can be new to this frontier, or of all from a block on that
- * is not behind the end.  Ended by table_endscan().  Returns old rows, too, so
- * each has to be asked about.
- */
-extern TableScanDesc buffer_scan_begin(Relation buffer, const SourceFrontier *since,
-									   Snapshot snapshot);
+/* Of all rows from a block on that is not behind the end; see table_endscan(). */
 extern TableScanDesc buffer_scan_from(Relation buffer, BlockNumber start,
 									  Snapshot snapshot);
-extern uint64 buffer_tuple_xid(HeapTuple tuple);
-extern bool buffer_tuple_is_new(HeapTuple tuple, const SourceFrontier *since);
+
+/* The fixed columns xid, w and part come first and are never null. */
+static inline bool
+buffer_tuple_is_new(HeapTuple tuple, const SourceFrontier *since)
+{
+	const char *row = (const char *) tuple->t_data + tuple->t_data->t_hoff;
+	uint64		xid;
+	int16		part;
+
+	memcpy(&xid, row, sizeof(xid));
+	memcpy(&part, row + sizeof(uint64) + sizeof(int16), sizeof(part));
+	return frontier_is_new(since, xid, part);
+}
 
 #endif							/* PGT_BUFFER_SCAN_H */
