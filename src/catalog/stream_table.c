@@ -340,58 +340,66 @@ look_around(StreamTable *st)
 		find_definition(st, st->defview);
 }
 
-/* As it stands in the row. */
+/* As it stands in the row but for the frontier. */
+static StreamTable *
+from_row(const Row *row, ItemPointer tid)
+{
+	StreamTable *st = palloc0(sizeof(StreamTable));
+
+	st->tid = *tid;
+	st->pgt_id = DatumGetInt64(row->values[COL_PGT_ID - 1]);
+	st->relid = DatumGetObjectId(row->values[COL_RELID - 1]);
+	st->mode = refresh_mode_from_name(row_get_text(row, COL_MODE));
+	st->status = status_from_name(row_get_text(row, COL_STATUS));
+	st->schedule = row_get_text(row, COL_SCHEDULE);
+	st->is_populated = DatumGetBool(row->values[COL_IS_POPULATED - 1]);
+	st->needs_reinit = DatumGetBool(row->values[COL_NEEDS_REINIT - 1]);
+	st->reinit_reason = row_get_text(row, COL_REINIT_REASON);
+	st->consecutive_errors = DatumGetInt32(row->values[COL_CONSECUTIVE_ERRORS - 1]);
+	st->last_error = row_get_text(row, COL_LAST_ERROR);
+	row_get_costs(row, &st->learned);
+	st->fuse_ceiling = row->isnull[COL_FUSE_CEILING - 1] ? -1 :
+		DatumGetInt64(row->values[COL_FUSE_CEILING - 1]);
+	if (!row->isnull[COL_FUSE_BLOWN_AT - 1])
+		st->fuse_blown_at = DatumGetTimestampTz(row->values[COL_FUSE_BLOWN_AT - 1]);
+
+	if (!row->isnull[COL_DATA_TIMESTAMP - 1])
+		st->data_timestamp =
+			DatumGetTimestampTz(row->values[COL_DATA_TIMESTAMP - 1]);
+
+	if (!row->isnull[COL_EVALUATED_AT - 1])
+		st->evaluated_at = DatumGetTimestampTz(row->values[COL_EVALUATED_AT - 1]);
+
+	if (!row->isnull[COL_LAST_REFRESH_AT - 1])
+		st->last_refresh_at = DatumGetTimestampTz(row->values[COL_LAST_REFRESH_AT - 1]);
+	st->recorded.refreshes = DatumGetInt64(row->values[COL_TOTAL_REFRESHES - 1]);
+	st->recorded.failed = DatumGetInt64(row->values[COL_FAILED_REFRESHES - 1]);
+	st->recorded.full = DatumGetInt64(row->values[COL_FULL_REFRESHES - 1]);
+	st->recorded.rows_inserted = DatumGetInt64(row->values[COL_ROWS_INSERTED - 1]);
+	st->recorded.rows_updated = DatumGetInt64(row->values[COL_ROWS_UPDATED - 1]);
+	st->recorded.rows_deleted = DatumGetInt64(row->values[COL_ROWS_DELETED - 1]);
+	st->recorded.duration_ms = DatumGetFloat8(row->values[COL_DURATION_MS - 1]);
+
+	if (!row->isnull[COL_DEFINITION - 1])
+		st->defview = DatumGetObjectId(row->values[COL_DEFINITION - 1]);
+	st->placement = row->isnull[COL_PLACEMENT - 1] ? PLACEMENT_LOCAL :
+		placement_from_name(row_get_text(row, COL_PLACEMENT));
+	st->schema = pstrdup(NameStr(*DatumGetName(row->values[COL_SCHEMA - 1])));
+	st->name = pstrdup(NameStr(*DatumGetName(row->values[COL_NAME - 1])));
+	return st;
+}
+
 static StreamTable *
 stream_table_from_tuple(HeapTuple tuple, Relation rel)
 {
-	StreamTable *st = palloc0(sizeof(StreamTable));
 	Row			row;
+	StreamTable *st;
 
 	row_read(&row, tuple, rel);
-
-	st->tid = tuple->t_self;
-	st->pgt_id = DatumGetInt64(row.values[COL_PGT_ID - 1]);
-	st->relid = DatumGetObjectId(row.values[COL_RELID - 1]);
-	st->mode = refresh_mode_from_name(row_get_text(&row, COL_MODE));
-	st->status = status_from_name(row_get_text(&row, COL_STATUS));
-	st->schedule = row_get_text(&row, COL_SCHEDULE);
-	st->is_populated = DatumGetBool(row.values[COL_IS_POPULATED - 1]);
-	st->needs_reinit = DatumGetBool(row.values[COL_NEEDS_REINIT - 1]);
-	st->reinit_reason = row_get_text(&row, COL_REINIT_REASON);
-	st->consecutive_errors = DatumGetInt32(row.values[COL_CONSECUTIVE_ERRORS - 1]);
-	st->last_error = row_get_text(&row, COL_LAST_ERROR);
-	row_get_costs(&row, &st->learned);
-	st->fuse_ceiling = row.isnull[COL_FUSE_CEILING - 1] ? -1 :
-		DatumGetInt64(row.values[COL_FUSE_CEILING - 1]);
-	if (!row.isnull[COL_FUSE_BLOWN_AT - 1])
-		st->fuse_blown_at = DatumGetTimestampTz(row.values[COL_FUSE_BLOWN_AT - 1]);
-
+	st = from_row(&row, &tuple->t_self);
 	if (!row.isnull[COL_FRONTIER - 1])
 		st->frontier =
 			frontier_from_jsonb(DatumGetJsonbP(row.values[COL_FRONTIER - 1]));
-	if (!row.isnull[COL_DATA_TIMESTAMP - 1])
-		st->data_timestamp =
-			DatumGetTimestampTz(row.values[COL_DATA_TIMESTAMP - 1]);
-
-	if (!row.isnull[COL_EVALUATED_AT - 1])
-		st->evaluated_at = DatumGetTimestampTz(row.values[COL_EVALUATED_AT - 1]);
-
-	if (!row.isnull[COL_LAST_REFRESH_AT - 1])
-		st->last_refresh_at = DatumGetTimestampTz(row.values[COL_LAST_REFRESH_AT - 1]);
-	st->recorded.refreshes = DatumGetInt64(row.values[COL_TOTAL_REFRESHES - 1]);
-	st->recorded.failed = DatumGetInt64(row.values[COL_FAILED_REFRESHES - 1]);
-	st->recorded.full = DatumGetInt64(row.values[COL_FULL_REFRESHES - 1]);
-	st->recorded.rows_inserted = DatumGetInt64(row.values[COL_ROWS_INSERTED - 1]);
-	st->recorded.rows_updated = DatumGetInt64(row.values[COL_ROWS_UPDATED - 1]);
-	st->recorded.rows_deleted = DatumGetInt64(row.values[COL_ROWS_DELETED - 1]);
-	st->recorded.duration_ms = DatumGetFloat8(row.values[COL_DURATION_MS - 1]);
-
-	if (!row.isnull[COL_DEFINITION - 1])
-		st->defview = DatumGetObjectId(row.values[COL_DEFINITION - 1]);
-	st->placement = row.isnull[COL_PLACEMENT - 1] ? PLACEMENT_LOCAL :
-		placement_from_name(row_get_text(&row, COL_PLACEMENT));
-	st->schema = pstrdup(NameStr(*DatumGetName(row.values[COL_SCHEMA - 1])));
-	st->name = pstrdup(NameStr(*DatumGetName(row.values[COL_NAME - 1])));
 	return st;
 }
 
@@ -482,6 +490,19 @@ remember_row(Relation rel, const StreamTable *st, HeapTuple tuple)
 	save = MemoryContextSwitchTo(known->context);
 	known->st = copy_row(st);
 	MemoryContextSwitchTo(save);
+}
+
+/* What was just written need not be parsed when it is read. */
+static void
+remember_written(Relation rel, Row *row, HeapTuple tuple, const Frontier *frontier)
+{
+	StreamTable *st;
+
+	if (catalog_attribute(&columns, rel, COL_PLACEMENT) == InvalidAttrNumber)
+		row_set_null(row, COL_PLACEMENT);
+	st = from_row(row, &tuple->t_self);
+	st->frontier = unconstify(Frontier *, frontier);
+	remember_row(rel, st, tuple);
 }
 
 static void
@@ -826,13 +847,16 @@ stream_table_fetch_newest(Relation rel, const StreamTable *st,
 		elog(ERROR, "row of stream table %lld has moved", (long long) st->pgt_id);
 }
 
-static void
+/* Returns the new version, where it stands now. */
+static HeapTuple
 stream_table_write(Relation rel, HeapTuple old, const Row *row)
 {
-	CatalogTupleUpdate(rel, &old->t_self,
-					   catalog_modify(&columns, rel, old, row->values,
-									  row->isnull, row->replace));
+	HeapTuple	new = catalog_modify(&columns, rel, old, row->values, row->isnull,
+									 row->replace);
+
+	CatalogTupleUpdate(rel, &old->t_self, new);
 	CommandCounterIncrement();
+	return new;
 }
 
 void
@@ -960,7 +984,7 @@ stream_table_refreshed(const StreamTable *st, const RefreshOutcome *outcome)
 
 	if (!nothing)
 		row_count_refresh(&row, outcome);
-	stream_table_write(rel, old, &row);
+	remember_written(rel, &row, stream_table_write(rel, old, &row), outcome->frontier);
 	table_close(rel, RowExclusiveLock);
 
 	if (!nothing)

@@ -161,16 +161,37 @@ push_oid(JsonbParseState **state, const char *key, Oid oid)
 	pushJsonbValue(state, WJB_VALUE, &v);
 }
 
+/* Of a number, and of what stands behind it. */
+#define NUMBER_LEN	(MAXINT8LEN + 1)
+
 static char *
 snapshot_text(const SourceFrontier *f)
 {
-	StringInfoData buf;
+	char	   *text = palloc(NUMBER_LEN * (f->nxip + 2) + 1);
+	char	   *end = text;
 
-	initStringInfo(&buf);
-	appendStringInfo(&buf, UINT64_FORMAT ":" UINT64_FORMAT ":", f->xmin, f->xmax);
+	end += pg_ulltoa_n(f->xmin, end);
+	*end++ = ':';
+	end += pg_ulltoa_n(f->xmax, end);
+	*end++ = ':';
 	for (int i = 0; i < f->nxip; i++)
-		appendStringInfo(&buf, "%s" UINT64_FORMAT, i > 0 ? "," : "", f->xip[i]);
-	return buf.data;
+	{
+		if (i > 0)
+			*end++ = ',';
+		end += pg_ulltoa_n(f->xip[i], end);
+	}
+	*end = '\0';
+	return text;
+}
+
+static void
+push_number(JsonbParseState **state, const char *key, uint64 number)
+{
+	char	   *text = palloc(NUMBER_LEN + 1);
+
+	text[pg_ulltoa_n(number, text)] = '\0';
+	push_string(state, WJB_KEY, key);
+	push_string(state, WJB_VALUE, text);
 }
 
 Jsonb *
@@ -198,16 +219,11 @@ frontier_to_jsonb(const Frontier *frontier)
 		pushJsonbValue(&state, WJB_END_OBJECT, NULL);
 	}
 	pushJsonbValue(&state, WJB_END_OBJECT, NULL);
-	push_string(&state, WJB_KEY, "sysid");
-	push_string(&state, WJB_VALUE, psprintf(UINT64_FORMAT, frontier->sysid));
-	push_string(&state, WJB_KEY, "query");
-	push_string(&state, WJB_VALUE, psprintf(UINT64_FORMAT, frontier->query));
-	push_string(&state, WJB_KEY, "row_ids");
-	push_string(&state, WJB_VALUE, psprintf(UINT64_FORMAT, frontier->row_ids));
-	push_string(&state, WJB_KEY, "part_row_ids");
-	push_string(&state, WJB_VALUE, psprintf(UINT64_FORMAT, frontier->part_row_ids));
-	push_string(&state, WJB_KEY, "table");
-	push_string(&state, WJB_VALUE, psprintf(UINT64_FORMAT, frontier->table));
+	push_number(&state, "sysid", frontier->sysid);
+	push_number(&state, "query", frontier->query);
+	push_number(&state, "row_ids", frontier->row_ids);
+	push_number(&state, "part_row_ids", frontier->part_row_ids);
+	push_number(&state, "table", frontier->table);
 	if (frontier->net_first)
 	{
 		JsonbValue	yes = {.type = jbvBool,.val.boolean = true};
