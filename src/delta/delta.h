@@ -129,6 +129,7 @@ struct DeltaProgram
 	List	   *sources;		/* of ProgramSource */
 	TupleDesc  *window_desc;	/* per input */
 	AttrNumber **window_attnums;
+	int			window_flags;
 	List	   *watched;		/* oids of all relations of the query, views too */
 	List	   *trees;			/* of List of oids: each plain table that is
 								 * read with its children, and these */
@@ -258,6 +259,8 @@ extern List *clock_terms(const Branch *branch); /* of ClockTerm */
 extern Branch *branch_before(const Branch *branch);
 
 /* ---- window_filter.c ---- */
+/* Can an expression raise an error for a row that no table ever showed? */
+extern bool may_fail(Node *expr);
 extern bool window_is_filtered(const DeltaProgram *program, Oid relid, Node *qual);
 
 /* ---- term_keys.c ---- */
@@ -366,6 +369,7 @@ extern uint64 states_fingerprint(const DeltaProgram *program, uint64 hash);
  * changes of nothing else cancel.
  */
 extern void find_wanted(DeltaProgram *program);
+extern void find_window_flags(DeltaProgram *program);
 
 /* ---- layout.c ---- */
 

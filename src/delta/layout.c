@@ -209,6 +209,7 @@ describe_inputs(DeltaProgram *program)
 	program->window_attnums = palloc0(sizeof(AttrNumber *) * (nsources + 1));
 	for (int i = 0; i < nsources; i++)
 		describe_window(program, i);
+	find_window_flags(program);
 	if (program->reason != NULL)
 		return;
 	foreach(lc, program->stored)

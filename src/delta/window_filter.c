@@ -9,7 +9,8 @@
  *
  * Before it is netted, a window has rows that came and went again, which the
  * query never sees and may fail on.  So only conditions are taken that cannot
- * fail, which is what a leakproof function promises.  Those that can are taken
+ * fail, which is what a leakproof function promises, and what the remainder of a
+ * division by a constant other than zero does not.  Those that can are taken
  * after that, where the query asks them of every row of the table: where it
  * reads nothing else.  None are taken that ask for the clock, which are asked at
  * two instants.
@@ -24,6 +25,62 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+static bool
+is_nonzero(const Node *node, Oid function)
+{
+	const Const *divisor = (const Const *) node;
+
+	if (!IsA(node, Const) || divisor->constisnull)
+		return false;
+	switch (function)
+	{
+		case F_INT2MOD:
+		case F_MOD_INT2_INT2:
+			return DatumGetInt16(divisor->constvalue) != 0;
+		case F_INT4MOD:
+		case F_MOD_INT4_INT4:
+			return DatumGetInt32(divisor->constvalue) != 0;
+		case F_INT8MOD:
+		case F_MOD_INT8_INT8:
+			return DatumGetInt64(divisor->constvalue) != 0;
+		default:
+			return false;
+	}
+}
+
+/* What is divided stands for the remainder. */
+static Node *
+without_remainders(Node *node, void *context)
+{
+	Oid			function = InvalidOid;
+	List	   *args = NIL;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, OpExpr))
+	{
+		function = get_opcode(((OpExpr *) node)->opno);
+		args = ((OpExpr *) node)->args;
+	}
+	else if (IsA(node, FuncExpr))
+	{
+		function = ((FuncExpr *) node)->funcid;
+		args = ((FuncExpr *) node)->args;
+	}
+	if (list_length(args) == 2 && is_nonzero(lsecond(args), function))
+		return without_remainders(linitial(args), context);
+	return expression_tree_mutator(node, without_remainders, context);
+}
+
+bool
+may_fail(Node *expr)
+{
+	return contain_leaked_vars(expr) &&
+		contain_leaked_vars(without_remainders(expr, NULL));
+}
 
 /* Columns of a factor as columns of the source's window. */
 typedef struct WindowVars
@@ -62,7 +119,7 @@ window_is_filtered(const DeltaProgram *program, Oid relid, Node *qual)
 	const ProgramSource *source =
 		program_source(program, program_source_index(program, relid));
 
-	return source->nreferences == 1 && !uses_clock(qual) && !contain_leaked_vars(qual);
+	return source->nreferences == 1 && !uses_clock(qual) && !may_fail(qual);
 }
 
 /* Can it be asked of a row that is not, or of any that is? */
@@ -71,7 +128,7 @@ typedef bool (*QualTest) (Node *qual, const Branch *branch);
 static bool
 holds_for_any(Node *qual, const Branch *branch)
 {
-	return !uses_clock(qual) && !contain_leaked_vars(qual);
+	return !uses_clock(qual) && !may_fail(qual);
 }
 
 static bool

@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "delta/delta.h"
-#include "optimizer/clauses.h"
 
 static void
 add_wanted(DeltaProgram *program, List *branches)
@@ -95,8 +94,8 @@ takes_any_row(const Branch *branch)
 {
 	return list_length(branch->factors) == 1 &&
 		((Factor *) linitial(branch->factors))->function == NULL &&
-		!contain_leaked_vars((Node *) branch->quals) &&
-		!contain_leaked_vars((Node *) branch->targets);
+		!may_fail((Node *) branch->quals) &&
+		!may_fail((Node *) branch->targets);
 }
 
 /*
@@ -117,16 +116,20 @@ adds_up(const DeltaProgram *program)
 	return true;
 }
 
+void
+find_window_flags(DeltaProgram *program)
+{
+	program->window_flags = 0;
+	if (program->unit_weights)
+		program->window_flags |= WINDOW_UNIT_WEIGHTS;
+	if (program->reason == NULL && adds_up(program))
+		program->window_flags |= WINDOW_PASSING;
+}
+
 int
 program_window_flags(const DeltaProgram *program)
 {
-	int			flags = 0;
-
-	if (program->unit_weights)
-		flags |= WINDOW_UNIT_WEIGHTS;
-	if (program->reason == NULL && adds_up(program))
-		flags |= WINDOW_PASSING;
-	return flags;
+	return program->window_flags;
 }
 
 TupleDesc

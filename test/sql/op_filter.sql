@@ -48,6 +48,22 @@ SELECT count(*) = (SELECT count(*) FROM t) AS all_there FROM always;
 UPDATE t SET a = a + 100 WHERE a >= 3;
 SELECT exact FROM fresh('lt');
 
+-- the remainder of a division by zero fails, of one by another constant does not
+CREATE TABLE r (id int PRIMARY KEY, n int, m bigint);
+INSERT INTO r SELECT i, i, i % 5 FROM generate_series(1, 20) AS i;
+SELECT made('even', 'SELECT id, n FROM r WHERE n % 2 = 0');
+SELECT made('remainders', 'SELECT n % -3 AS x, mod(m, 4) AS y, count(*) FROM r WHERE mod(n, 7) < 4 GROUP BY 1, 2');
+SELECT made('of_rest', 'SELECT id, n FROM r WHERE n % (m::int + 1) = 1');
+UPDATE r SET n = n + 1 WHERE id < 8;
+UPDATE r SET n = n - 1 WHERE id < 4;
+UPDATE r SET n = NULL WHERE id = 9;
+UPDATE r SET n = -2147483648, m = -1 WHERE id = 10;
+UPDATE r SET m = 0 WHERE id = 10;
+DELETE FROM r WHERE id = 12;
+INSERT INTO r VALUES (12, 12, 12), (21, 21, -1);
+UPDATE r SET m = 3 WHERE id = 21;
+SELECT * FROM all_fresh('op_filter');
+
 -- a filter whose evaluation fails for some rows, guarded by its own AND/CASE
 CREATE TABLE d (id int PRIMARY KEY, n int, m int);
 INSERT INTO d VALUES (1, 10, 5), (2, 10, 0), (3, 4, 2);
