@@ -491,7 +491,7 @@ check_fuse(const Refresh *r)
 				 errdetail("More changes wait for it than its fuse_ceiling of %lld.",
 						   (long long) ceiling),
 				 errhint("Have them applied with pgtrickle.reset_fuse('%s', 'apply'), or have it computed anew with pgtrickle.reset_fuse('%s', 'reinitialize').",
-						 r->name, r->name)));
+						 refresh_current_name(), refresh_current_name())));
 }
 
 static void

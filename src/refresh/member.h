@@ -36,7 +36,6 @@ typedef struct Refresh
 {
 	MemoryContext context;		/* lives as long as this */
 	StreamTable *st;			/* read under its refresh lock */
-	char	   *name;			/* qualified and quoted, for messages */
 	Oid			owner;
 	OwnerContext *owner_context;	/* whom we are */
 	Relation	rel;

@@ -53,7 +53,7 @@ typedef struct RefreshGroup
 	int			nmembers;
 	Refresh    *members;		/* those that are not held back, in order */
 	List	   *held;			/* oids of the others */
-	const char *current;		/* name of the member at work, for messages */
+	const Refresh *current;		/* the member at work */
 	OwnerContext owner_context;
 	Oid			owner;			/* whom we are, InvalidOid: the caller */
 } RefreshGroup;
@@ -88,9 +88,10 @@ refresh_refuse_nested(const char *function)
 				 errhint("Remove the call from the query's functions and from the triggers on the stream table.")));
 }
 
-/* The member at which the last refresh stood, or ended; its name may be cut. */
+/* The member at which the last refresh stood, or ended. */
 static Oid	current_member = InvalidOid;
-static char current_name[4 * NAMEDATALEN];
+static NameData member_schema; /* empty: not known yet */
+static NameData member_name;
 
 Oid
 refresh_current_member(void)
@@ -101,13 +102,23 @@ refresh_current_member(void)
 const char *
 refresh_current_name(void)
 {
-	return current_name;
+	if (NameStr(member_schema)[0] != '\0')
+		return quote_qualified_identifier(NameStr(member_schema), NameStr(member_name));
+	return NameStr(member_name)[0] != '\0' ? quote_identifier(NameStr(member_name)) : "";
+}
+
+static void
+set_current(Oid relid, const char *schema, const char *name)
+{
+	current_member = relid;
+	namestrcpy(&member_schema, schema);
+	namestrcpy(&member_name, name);
 }
 
 static void
 refresh_error_context(void *arg)
 {
-	errcontext("refresh of stream table \"%s\"", ((RefreshGroup *) arg)->current);
+	errcontext("refresh of stream table \"%s\"", refresh_current_name());
 }
 
 /* ---- who ---- */
@@ -195,7 +206,6 @@ begin_member(RefreshGroup *group, StreamTable *st, TimestampTz start_time)
 
 	memset(r, 0, sizeof(Refresh));
 	r->st = st;
-	r->name = quote_qualified_identifier(st->schema, st->name);
 	r->owner = pgt_relation_owner(st->relid);
 	r->owner_context = &group->owner_context;
 	r->context = CurrentMemoryContext;
@@ -242,9 +252,10 @@ begin_members(RefreshGroup *group, List *relids, const char *name, TimestampTz s
 static void
 turn_to(RefreshGroup *group, const Refresh *r)
 {
-	current_member = r->st->relid;
-	strlcpy(current_name, r->name, sizeof(current_name));
-	group->current = r->name;
+	if (group->current == r)
+		return;
+	set_current(r->st->relid, r->st->schema, r->st->name);
+	group->current = r;
 	if (group->owner == r->owner)
 		return;
 	if (OidIsValid(group->owner))
@@ -365,7 +376,6 @@ refresh_group(RefreshGroup *group, List *relids, const char *name, TimestampTz s
 	ErrorContextCallback context;
 	ListCell   *lc;
 
-	group->current = name;
 	begin_members(group, relids, name, start_time);
 	foreach(lc, group->held)
 		report->callback(lfirst_oid(lc), REFRESH_HELD_BACK, false, report->arg);
@@ -404,14 +414,12 @@ refresh_run_reporting(Oid relid, bool wait, const char *full_reason,
 	PreventCommandDuringRecovery("refresh of a stream table");
 	refresh_refuse_nested("refresh_stream_table()");
 	refuse_in_trigger();
-	current_member = relid;
-
 	context = AllocSetContextCreate(CurrentMemoryContext, "pg_trickle refresh",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
 	/* it may be dropped while we wait */
 	name = get_rel_name(relid);
-	strlcpy(current_name, name ? quote_identifier(name) : "", sizeof(current_name));
+	set_current(relid, "", name ? name : "");
 	progress_begin(relid);
 	PG_TRY();
 	{
