@@ -86,6 +86,12 @@ def read_queries(folder, chosen, tiny):
 class Loaded:
     """A database with the data, the stream tables and the materialized views."""
 
+    # Each way is measured by itself: who has the one does not run the other beside it.
+    WAYS = {
+        "refresh": "SELECT pgtrickle.refresh_stream_table('{name}')",
+        "matview": "REFRESH MATERIALIZED VIEW {name}_mv",
+    }
+
     def __init__(self, dbname, folder, variables, queries, mode):
         if dbname != "bench":
             subprocess.run(["createdb", dbname], check=True)
@@ -121,14 +127,14 @@ class Loaded:
                             " FROM pgtrickle.get_refresh_history(%s, 1)", name)[0]
 
     def round(self, change, timings):
-        """Change, refresh both ways, compare; timings by name, or None to warm up."""
+        """Change, refresh all one way, then the other, and compare; timings by name, or
+        None to warm up."""
         self.db.run(change.sql)
-        for name in random.sample(self.names, len(self.names)):
-            ways = {
-                "refresh": f"SELECT pgtrickle.refresh_stream_table('{name}')",
-                "matview": f"REFRESH MATERIALIZED VIEW {name}_mv",
-            }
-            ms = {way: self.db.timed(ways[way]) for way in random.sample(list(ways), len(ways))}
+        ms = {}
+        for way, command in random.sample(list(self.WAYS.items()), len(self.WAYS)):
+            for name in random.sample(self.names, len(self.names)):
+                ms[way, name] = self.db.timed(command.format(name=name))
+        for name in self.names:
             refresh, kind, reason = self.history(name)
             if refresh == self.last[name]:
                 kind = "no change"
@@ -136,8 +142,8 @@ class Loaded:
                 self.reasons[name] = reason
             self.last[name] = refresh
             if timings is not None:
-                timings[name].refresh.append(ms["refresh"])
-                timings[name].matview.append(ms["matview"])
+                timings[name].refresh.append(ms["refresh", name])
+                timings[name].matview.append(ms["matview", name])
                 timings[name].kinds.append(kind)
         for name in self.names:
             found = self.db.difference(name)
