@@ -60,7 +60,7 @@ extern void capture_withdraw(Oid source);
 /*
  * Tell every consumer of a source that changes may have been lost: a marker, in
  * its buffer if there is one.  The caller keeps the buffer from being dropped by
- * a lock on the source.
+ * a lock on the source, or on a partition of it: whoever removes capture locks all.
  */
 extern void capture_mark(const ChangeTracking *tracking);
 
