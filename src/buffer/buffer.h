@@ -59,6 +59,7 @@ typedef struct ChangeWindow
  */
 typedef struct WindowFilter
 {
+	MemoryContext context;		/* holds this, and what the conditions keep */
 	ExprState  *any;			/* can be asked of any change */
 	ExprState  *netted;			/* only of what is left after netting */
 	TupleTableSlot *slot;		/* virtual, of the window's descriptor */

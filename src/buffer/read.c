@@ -306,6 +306,16 @@ typedef struct WindowRead
 	int64		npassed;		/* rows that the filter let through */
 } WindowRead;
 
+/* What an expression makes once and keeps must live as long as itself. */
+static ExprContext *
+filter_econtext(const WindowFilter *filter)
+{
+	ExprContext *econtext = CreateStandaloneExprContext();
+
+	econtext->ecxt_per_query_memory = filter->context;
+	return econtext;
+}
+
 static void
 read_begin(WindowRead *read, Relation buffer, TupleDesc desc,
 		   const AttrNumber *attnums, WindowFilter *filter, int flags)
@@ -316,7 +326,7 @@ read_begin(WindowRead *read, Relation buffer, TupleDesc desc,
 	for (int i = 1; i < desc->natts; i++)
 		read->last = Max(read->last, read->map[i]);
 	read->filter = filter;
-	read->econtext = filter != NULL ? CreateStandaloneExprContext() : NULL;
+	read->econtext = filter != NULL ? filter_econtext(filter) : NULL;
 	read->passing = (flags & WINDOW_PASSING) != 0;
 	read->c = consolidate_begin(desc, (flags & WINDOW_UNIT_WEIGHTS) != 0);
 	if ((flags & WINDOW_WHOLE) != 0 && !read->passing)

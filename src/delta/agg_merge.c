@@ -147,6 +147,8 @@ merge_begin(DeltaProgram *program, Relation st, ApplyState *apply)
 	run->program = program;
 	run->apply = apply;
 	run->econtext = CreateStandaloneExprContext();
+	/* what an expression makes once and keeps must live as long as itself */
+	run->econtext->ecxt_per_query_memory = program->context;
 	run->econtext->ecxt_outertuple = program->final_slot;
 	run->old = table_slot_create(st, NULL);
 	run->new = MakeSingleTupleTableSlot(RelationGetDescr(st), &TTSOpsVirtual);

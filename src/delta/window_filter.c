@@ -230,6 +230,7 @@ make_filter(TupleDesc desc, Node *any, Node *netted)
 	if (any == NULL && netted == NULL)
 		return NULL;
 	filter = palloc0(sizeof(WindowFilter));
+	filter->context = CurrentMemoryContext;
 	filter->slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
 	filter->any = make_qual(any);
 	filter->netted = make_qual(netted);

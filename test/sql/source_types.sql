@@ -169,3 +169,20 @@ RESET bytea_output;
 RESET IntervalStyle;
 SELECT missing, surplus FROM pgtrickle.verify_stream_table('texts');
 SELECT pgtrickle.drop_stream_table('texts');
+-- what an expression keeps of a conversion of rows outlives the refresh
+CREATE TABLE narrow (a int, b text);
+CREATE TABLE wide (c int, d text) INHERITS (narrow);
+CREATE TABLE rows (id int PRIMARY KEY, g int, r wide);
+INSERT INTO rows SELECT i, i % 5, ROW(i % 5, 'b', i, 'd')::wide FROM generate_series(1, 50) i;
+SELECT made('rows_filter', 'SELECT id FROM rows WHERE (r::narrow).a > 2');
+SELECT made('rows_group', 'SELECT g, ((ROW(g, ''b'', g, ''d'')::wide)::narrow).a AS a, count(*) AS n FROM rows GROUP BY g');
+SELECT made('rows_other', 'SELECT id, max(g) AS g FROM rows GROUP BY id');
+DO $$
+BEGIN
+    FOR i IN 1..20 LOOP
+        UPDATE rows SET g = (g * 7 + i) % 5, r = ROW((id + i) % 5, 'b', i, 'd')::wide WHERE id % 5 = i % 5;
+        PERFORM pgtrickle.refresh_stream_table(st) FROM unnest(ARRAY['rows_other', 'rows_filter', 'rows_group']) st;
+        PERFORM array_agg(repeat(x::text, 20)) FROM generate_series(1, 3000) x;
+    END LOOP;
+END $$;
+SELECT st, missing, surplus FROM unnest(ARRAY['rows_filter', 'rows_group']) st, pgtrickle.verify_stream_table(st);
