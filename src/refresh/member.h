@@ -62,7 +62,11 @@ typedef struct Refresh
  */
 extern bool member_load(Refresh *r);
 
-/* The last before the snapshot: no more locks, and no more DDL, after it. */
+/*
+ * The last before the snapshot: no more locks, and no more DDL, after it.  Waiting
+ * for its locks may bring news, after which cached->valid is false: then from
+ * member_load() on again.
+ */
 extern void member_open(Refresh *r);
 
 /*

@@ -347,16 +347,31 @@ hold_back(const RefreshGroup *group, RefreshReport *report)
 	}
 }
 
-static void
-refresh_members(RefreshGroup *group, const char *full_reason, RefreshReport *report)
+/*
+ * False if a member was altered while we waited for the locks, so that what was
+ * loaded may not be right any more.
+ */
+static bool
+open_members(RefreshGroup *group)
 {
-	progress_phase(PROGRESS_PREPARING);
-	load_members(group);
 	for (int i = 0; i < group->nmembers; i++)
 	{
 		turn_to(group, &group->members[i]);
 		member_open(&group->members[i]);
 	}
+	for (int i = 0; i < group->nmembers; i++)
+		if (!group->members[i].cached->valid)
+			return false;
+	return true;
+}
+
+static void
+refresh_members(RefreshGroup *group, const char *full_reason, RefreshReport *report)
+{
+	progress_phase(PROGRESS_PREPARING);
+	do
+		load_members(group);
+	while (!open_members(group));
 
 	PushCopiedSnapshot(GetTransactionSnapshot());
 	UpdateActiveSnapshotCommandId();
