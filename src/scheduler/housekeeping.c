@@ -194,15 +194,18 @@ trim_one(TrimTarget *target, TimestampTz now)
 	target->not_before = now + target->back_off_us;
 }
 
+/* The one that has waited longest, so that all get their turn. */
 void
 trim_next(TimestampTz now)
 {
+	TrimTarget *next = NULL;
+
 	for (int i = 0; i < ntargets; i++)
-		if (targets[i].suggested && targets[i].not_before <= now)
-		{
-			trim_one(&targets[i], now);
-			return;
-		}
+		if (targets[i].suggested && targets[i].not_before <= now &&
+			(next == NULL || targets[i].not_before < next->not_before))
+			next = &targets[i];
+	if (next != NULL)
+		trim_one(next, now);
 }
 
 /* ---- history ---- */

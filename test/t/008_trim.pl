@@ -133,6 +133,36 @@ ok(refreshed_same($node, 'slow', 'k, r', $bag), 'as the slow consumer has');
 	ok(refreshed_same($node, 'slow', 'k, r', $bag), 'as the slow one is');
 }
 
+# ---- the worker never gets to the end of what it has to refresh
+{
+	my $file = PostgreSQL::Test::Utils::tempdir . '/busy.sql';
+	my $unions = sub { join(' UNION ALL ', map { "SELECT v FROM busy$_ WHERE linger(v)" } @_) };
+	my $buffer = "SELECT pg_relation_size('pgtrickle_changes.changes_' || source_stable_name) / 8192"
+	  . " FROM pgtrickle.pgt_change_tracking WHERE source = 'last'::regclass";
+
+	append_to_file($file, "UPDATE busy1 SET v = v + 1;\nUPDATE busy7 SET v = v + 1;\n");
+	settings($node, 'pg_trickle.max_refresh_workers' => 0);
+	$node->safe_psql('postgres', "CREATE FUNCTION linger(int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS"
+		  . ' $$ BEGIN PERFORM pg_sleep(0.1); RETURN true; END $$');
+	$node->safe_psql('postgres', "CREATE TABLE busy$_ AS SELECT 1 AS v") foreach 1 .. 12;
+	$node->safe_psql('postgres', "SELECT pgtrickle.create_stream_table('busy_" . join('_', @$_) . "', '"
+		  . $unions->(@$_) . "', '0s', 'DIFFERENTIAL')") foreach [ 1 .. 6 ], [ 7 .. 12 ];
+	$node->safe_psql('postgres', q{
+		CREATE TABLE last AS SELECT i FROM generate_series(1, 3000) i;
+		SELECT pgtrickle.create_stream_table('last_st', 'SELECT i FROM last', '0s', 'DIFFERENTIAL');
+	});
+	my $writer = IPC::Run::start([ $node->installed_command('pgbench'), '-n', '-R', 20, '-T', 180, '-f', $file,
+			'-h', $node->host, '-p', $node->port, 'postgres' ], '<', \undef, '>', '/dev/null', '2>&1');
+	$node->safe_psql('postgres', "UPDATE last SET i = i + $_") foreach 1 .. 5;
+	cmp_ok($node->safe_psql('postgres', $buffer), '>', 128, 'a buffer has grown beside those of a busy worker');
+	ok($node->poll_query_until('postgres', "SELECT ($buffer) < 128"), 'and has its turn to be trimmed');
+	$writer->signal('INT');
+	eval { $writer->finish; };
+	$node->safe_psql('postgres', "SELECT pgtrickle.drop_stream_table(pgt_name) FROM pgtrickle.pgt_stream_tables"
+		  . " WHERE pgt_name NOT IN ('fast', 'slow')");
+	settings($node, 'pg_trickle.max_refresh_workers' => 'DEFAULT');
+}
+
 # ---- a suspended consumer is not forgotten
 $node->safe_psql('postgres', "SELECT pgtrickle.alter_stream_table('slow', status => 'SUSPENDED')");
 load(10);
