@@ -153,8 +153,8 @@ ok(refreshed_same($node, 'slow', 'k, r', $bag), 'as the slow consumer has');
 	});
 	my $writer = IPC::Run::start([ $node->installed_command('pgbench'), '-n', '-R', 20, '-T', 180, '-f', $file,
 			'-h', $node->host, '-p', $node->port, 'postgres' ], '<', \undef, '>', '/dev/null', '2>&1');
-	$node->safe_psql('postgres', "UPDATE last SET i = i + $_") foreach 1 .. 5;
-	cmp_ok($node->safe_psql('postgres', $buffer), '>', 128, 'a buffer has grown beside those of a busy worker');
+	cmp_ok($node->safe_psql('postgres', join ';', 'BEGIN', (map { "UPDATE last SET i = i + $_" } 1 .. 5), $buffer, 'COMMIT'),
+		'>', 128, 'a buffer has grown beside those of a busy worker');
 	ok($node->poll_query_until('postgres', "SELECT ($buffer) < 128"), 'and has its turn to be trimmed');
 	$writer->signal('INT');
 	eval { $writer->finish; };
