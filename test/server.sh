@@ -32,6 +32,9 @@ server_stop() {
 server_start() {
 	work=$(mktemp -d "${TMPDIR:-/tmp}/pgt-$1.XXXXXX")
 	shift
+	# The server takes its port from the environment, too.
+	PGHOST=$work PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
+	export PGHOST PGPORT PGUSER PGDATABASE
 	[ "$(id -u)" != 0 ] || chown postgres "$work"
 	trap server_stop EXIT
 	trap 'exit 130' INT TERM
@@ -43,8 +46,6 @@ server_start() {
 		cat "$work/log" >&2
 		exit 1
 	fi
-	PGHOST=$work PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
-	export PGHOST PGPORT PGUSER PGDATABASE
 }
 
 server_crashed() {
