@@ -7,9 +7,10 @@
  *
  * A left join is linear in L: each row of L yields its own rows, which depend
  * on the rows of R that match it; a condition l = r among p names those.  If p is
- * nothing but such conditions, all of these are joined.  A right join is a left join with its sides exchanged.  A full join falls apart
- * by the values that its equalities compare: rows of L and R with different
- * values never meet, and rows with NULL meet nobody.
+ * nothing but such conditions, all of these are joined.  A right join is a left
+ * join with its sides exchanged.  A full join falls apart by the values that its
+ * equalities compare: rows of L and R with different values never meet, and rows
+ * with NULL meet nobody.
  *
  * A nullable side or a condition that looks at each row of L by itself is
  * lateral_join.c's.

@@ -370,6 +370,7 @@ program_cache_get(const StreamTable *st, OwnerContext *ctx)
 			if (entry->valid)
 				continue;
 		}
+
 		/*
 		 * Messages that arrive while we compile clear the flag again, and
 		 * the loop compiles once more.  An error leaves no program behind.
