@@ -45,7 +45,6 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "nodes/parsenodes.h"
-#include "storage/bufmgr.h"
 #include "tcop/deparse_utility.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -211,24 +210,13 @@ became_child(Oid relid)
 	CacheInvalidateRelcacheByRelid(relid);
 }
 
-/* Recovery leaves an unlogged table without pages. */
-static bool
-may_have_been_emptied(Oid relid)
-{
-	Relation	rel = table_open(relid, AccessShareLock);
-	bool		result = RelationGetNumberOfBlocks(rel) == 0;
-
-	table_close(rel, AccessShareLock);
-	return result;
-}
-
 /* It, or an auxiliary table of it. */
 static void
 stream_table_made_logged(Oid relid, Oid table)
 {
 	StreamTable *st;
 
-	if (!may_have_been_emptied(table))
+	if (!storage_has_no_pages(table))
 		return;
 	stream_table_lock(relid, true);
 	st = stream_table_read(relid, NULL);

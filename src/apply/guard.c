@@ -25,6 +25,7 @@
 #include "utils/lsyscache.h"
 
 #include "apply/apply_internal.h"
+#include "capture/capture.h"
 
 static Oid	admitted = InvalidOid;
 
@@ -64,8 +65,7 @@ pgt_guard(PG_FUNCTION_ARGS)
 				 errmsg("the guard of stream tables must be fired before a change")));
 
 	if (TRIGGER_FIRED_FOR_ROW(data->tg_event) && !IsLogicalWorker())
-		return PointerGetDatum(TRIGGER_FIRED_BY_UPDATE(data->tg_event) ?
-							   data->tg_newtuple : data->tg_trigtuple);
+		return trigger_unchanged(data);
 	if (TRIGGER_FIRED_FOR_ROW(data->tg_event) ||
 		RelationGetRelid(data->tg_relation) != admitted)
 		ereport(ERROR,

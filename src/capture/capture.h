@@ -9,6 +9,7 @@
 #define PGT_CAPTURE_H
 
 #include "pgt.h"
+#include "commands/trigger.h"
 #include "nodes/bitmapset.h"
 #include "utils/rel.h"
 
@@ -75,6 +76,9 @@ extern void capture_adjust(Oid source);
  * caller holds at least AccessShareLock on all of them.
  */
 extern char *capture_check(const ChangeTracking *tracking);
+
+/* What a trigger returns that lets things go on: a BEFORE trigger is heard. */
+extern Datum trigger_unchanged(const TriggerData *td);
 
 /*
  * Changes that apply makes to a stream table.  NULL if nobody wants them; the

@@ -212,9 +212,8 @@ changes_nothing(TriggerData *td)
 		is_empty_table(td->tg_oldtable) && is_empty_table(td->tg_newtable);
 }
 
-/* What a trigger returns that lets things go on: a BEFORE trigger is heard. */
-static Datum
-unchanged(TriggerData *td)
+Datum
+trigger_unchanged(const TriggerData *td)
 {
 	if (TRIGGER_FIRED_FOR_ROW(td->tg_event) && TRIGGER_FIRED_BY_UPDATE(td->tg_event))
 		return PointerGetDatum(td->tg_newtuple);
@@ -233,14 +232,14 @@ pgt_cdc_capture(PG_FUNCTION_ARGS)
 				 errmsg("function \"%s\" was not called as a trigger", "cdc_capture")));
 
 	if (changes_nothing(td))
-		return unchanged(td);
+		return trigger_unchanged(td);
 	rows.buffer = capture_target_open(td->tg_relation, trigger_kind(td->tg_event),
 									  td->tg_trigger->tgname, &rows.target);
 	if (rows.buffer == NULL)
-		return unchanged(td);
+		return trigger_unchanged(td);
 	rows.context = CurrentMemoryContext;
 	rows.desc = RelationGetDescr(td->tg_relation);
 	capture_event(&rows, td);
 	capture_rows_end(&rows);
-	return unchanged(td);
+	return trigger_unchanged(td);
 }

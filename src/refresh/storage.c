@@ -252,23 +252,22 @@ storage_parts(const DeltaProgram *program)
 	return result;
 }
 
-/*
- * The end of recovery leaves an unlogged table without pages.  Without pages it
- * may also just be empty; then it costs little to compute it again.
- */
+bool
+storage_has_no_pages(Oid table)
+{
+	Relation	rel = table_open(table, AccessShareLock);
+	bool		result = RELKIND_HAS_STORAGE(rel->rd_rel->relkind) &&
+		RelationGetNumberOfBlocks(rel) == 0;
+
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
 bool
 storage_may_be_reset(Oid st)
 {
-	Relation	rel;
-	bool		result;
-
-	if (get_rel_persistence(st) != RELPERSISTENCE_UNLOGGED)
-		return false;
-	rel = table_open(st, AccessShareLock);
-	result = RELKIND_HAS_STORAGE(rel->rd_rel->relkind) &&
-		RelationGetNumberOfBlocks(rel) == 0;
-	table_close(rel, AccessShareLock);
-	return result;
+	return get_rel_persistence(st) == RELPERSISTENCE_UNLOGGED &&
+		storage_has_no_pages(st);
 }
 
 void

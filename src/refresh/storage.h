@@ -26,7 +26,12 @@ extern Oid	storage_create(const char *schema, const char *name,
 extern bool storage_ensure_parts(const DeltaProgram *program, Oid st, Oid owner,
 								 bool anew);
 
-/* Is it unlogged and without pages, as the end of recovery leaves it? */
+/*
+ * Is it as the end of recovery leaves an unlogged table?  It may also just be empty;
+ * then it costs little to compute it again.
+ */
+extern bool storage_has_no_pages(Oid table);
+/* The same of one that is unlogged now. */
 extern bool storage_may_be_reset(Oid st);
 
 /* Let a view or table go with the stream table st. */
