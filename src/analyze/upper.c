@@ -24,6 +24,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/tlist.h"
 #include "parser/parse_agg.h"
 #include "parser/parse_clause.h"
 #include "parser/parse_oper.h"
@@ -294,7 +295,7 @@ normalize_distinct(Analysis *an, Query *query)
 
 /* ---- window functions ---- */
 
-/* Expressions that a clause names, as far as they have no window function. */
+/* Expressions that a clause names, as far as the query below can compute them. */
 static List *
 clause_exprs(List *clauses, List *targetlist)
 {
@@ -385,7 +386,7 @@ normalize_windows(Analysis *an, Query *query)
 	ListCell   *lc;
 
 	below.grouped = query_is_grouped(query);
-	below.whole = clause_exprs(query->groupClause, query->targetList);
+	below.whole = get_sortgrouplist_exprs(query->groupClause, query->targetList);
 	foreach(lc, query->windowClause)
 		below.whole = list_concat(below.whole,
 								  clause_exprs(((WindowClause *) lfirst(lc))->partitionClause,
@@ -401,9 +402,9 @@ normalize_windows(Analysis *an, Query *query)
 
 	inner->windowClause = NIL;
 	inner->hasWindowFuncs = false;
-	inner->hasTargetSRFs = false;
 	inner->sortClause = NIL;
 	set_targets(inner, below.exprs);
+	inner->hasTargetSRFs = expression_returns_set((Node *) inner->targetList);
 	branches = normalize_query(an, inner);
 	if (an->reason != NULL)
 		return NIL;
@@ -598,7 +599,7 @@ stored_groups(Analysis *an, Query *query, List *columns, List *having)
 
 	set_targets(groups, columns);
 	groups->havingQual = having == NIL ? NULL : (Node *) make_ands_explicit(having);
-	groups->hasTargetSRFs = false;
+	groups->hasTargetSRFs = expression_returns_set((Node *) groups->targetList);
 	return stage_stored(an, groups);
 }
 
@@ -615,7 +616,7 @@ normalize_split_groups(Analysis *an, Query *query)
 	List	   *quals = NIL;
 
 	split_having(query, &having, &quals);
-	below.whole = above.whole = clause_exprs(query->groupClause, query->targetList);
+	below.whole = above.whole = get_sortgrouplist_exprs(query->groupClause, query->targetList);
 	level->commandType = CMD_SELECT;
 	level->canSetTag = true;
 	level->hasTargetSRFs = query->hasTargetSRFs;
@@ -650,7 +651,7 @@ normalize_plain_groups(Analysis *an, Query *query)
 	Query	   *block = makeNode(Query);
 	Stage	   *stage;
 
-	below.whole = clause_exprs(query->groupClause, query->targetList);
+	below.whole = get_sortgrouplist_exprs(query->groupClause, query->targetList);
 	block->commandType = CMD_SELECT;
 	block->canSetTag = true;
 	block->hasAggs = query->hasAggs;

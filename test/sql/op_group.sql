@@ -158,3 +158,19 @@ SELECT * FROM all_fresh('op_group');
 SELECT g, n FROM having_count ORDER BY g;
 SELECT * FROM rolled;
 SELECT n, s FROM having_without_group;
+
+-- a function that returns rows is called before the groups are made, if these are
+-- named by it, and else after
+SELECT made('by_function', 'SELECT g, count(*) AS n, min(v) AS mn, unnest(ARRAY[1, 1, 3]) AS k FROM t GROUP BY g, unnest(ARRAY[1, 1, 3])');
+SELECT made('by_function_of_row', 'SELECT generate_series(1, g) AS k, sum(v) AS s FROM t GROUP BY generate_series(1, g) HAVING sum(v) > 3');
+SELECT made('by_two_functions', 'SELECT generate_series(1, 2) AS k, generate_series(1, g) AS l, count(*) AS n FROM t GROUP BY 1, 2');
+SELECT made('after_groups', 'SELECT g, unnest(ARRAY[1, 1, 3]) AS k, unnest(ARRAY[g, 1]) AS l, count(*) AS n FROM t GROUP BY g, unnest(ARRAY[1, 1, 3])');
+SELECT made('by_function_in_window', 'SELECT unnest(ARRAY[g, 7]) AS k, count(*) AS n, rank() OVER (PARTITION BY unnest(ARRAY[g, 7]) ORDER BY count(*)) AS r FROM t GROUP BY 1');
+SELECT made('by_function_tested', 'SELECT generate_series(1, g) AS k, sum(v) AS s FROM t GROUP BY 1 HAVING sum(v) > (SELECT min(v) FROM t)');
+BEGIN;
+UPDATE t SET g = g + 1 WHERE id IN (1, 4);
+DELETE FROM t WHERE id = 2;
+INSERT INTO t VALUES (90, 3, 3, 7, 7, 'a', true, 7);
+COMMIT;
+SELECT * FROM all_fresh('op_group');
+SELECT k, s FROM by_function_of_row ORDER BY k;
