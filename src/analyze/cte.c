@@ -43,6 +43,8 @@ replace_walker(Node *node, CteWalk *walk)
 			rte->ctename = NULL;
 			rte->coltypes = rte->coltypmods = rte->colcollations = NIL;
 			rte->ctelevelsup = 0;
+			/* the query may call its columns otherwise */
+			rte->alias = makeAlias(rte->eref->aliasname, copyObject(rte->eref->colnames));
 		}
 		return false;
 	}

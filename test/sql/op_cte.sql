@@ -132,3 +132,13 @@ COMMIT;
 SELECT * FROM all_fresh('op_cte');
 SELECT * FROM results;
 SELECT id, depth, path FROM tree ORDER BY id;
+
+-- columns that are called otherwise than in the query that WITH names, where each
+-- row of another table is looked at
+SELECT made('renamed', 'SELECT id, (WITH c (k) AS (VALUES (t.v)) SELECT (SELECT k FROM c)) AS k FROM t');
+SELECT made('renamed_twice', 'SELECT t.id, x.b FROM t, LATERAL (WITH c (k, b) AS (VALUES (t.v, 1), (t.v + 1, 2)) SELECT a.b FROM c a JOIN c b USING (b) WHERE a.k > 1) x');
+BEGIN;
+UPDATE t SET v = v + 1 WHERE id = 1;
+INSERT INTO t VALUES (3, 1, 0);
+COMMIT;
+SELECT * FROM all_fresh('op_cte');
