@@ -16,11 +16,11 @@
  * query itself computes q and e, or did.  So F becomes a stage that is netted,
  * and the sum reads that alone.
  *
- * What looks at the rows of one relation only cannot meet a wrong pair, and
- * stays in F, be it a condition or a function.  What looks at several can fail
- * unless it is leakproof, which is PostgreSQL's word for it, or an equality that
- * joins may use: those compare rows that have nothing to do with each other.
- * The sums of an aggregate are taken over real rows only, too.
+ * What looks at the rows of one relation only is no exception: a row that never
+ * had a partner is one that the query never computed anything of.  An expression
+ * can fail unless it is leakproof, which is PostgreSQL's word for it, or an
+ * equality that joins may use: those compare rows that have nothing to do with
+ * each other.  The sums of an aggregate are taken over real rows only, too.
  *
  * The step of a recursion is not taken apart; its rounds would have to be netted
  * twice.  Where it can fail, the recursion is computed as a whole.
@@ -106,9 +106,9 @@ cannot_fail(Node *node)
 static bool
 fallible_walker(Node *node, Split *split)
 {
-	if (node == NULL || bms_num_members(relations_of(split, node)) < 2)
+	if (node == NULL || bms_is_empty(relations_of(split, node)))
 		return false;
-	if (!cannot_fail(node))
+	if (!IsA(node, Var) && !cannot_fail(node))
 		return true;
 	return expression_tree_walker(node, fallible_walker, split);
 }
@@ -133,7 +133,8 @@ find_relations(Split *split)
 			split->relations[scan] = bms_make_singleton(scan);
 			split->nrelations++;
 		}
-		if (bms_num_members(split->relations[scan]) < 2)
+		if (factor->function == NULL ||
+			!fallible_walker(function_node(factor->function), split))
 			split->joined = bms_add_member(split->joined, scan);
 	}
 }

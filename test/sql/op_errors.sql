@@ -150,3 +150,26 @@ UPDATE loaded SET a = id - 4000;
 DO $$ BEGIN PERFORM pgtrickle.refresh_stream_table('shown'); EXCEPTION WHEN division_by_zero THEN RAISE NOTICE 'division by zero'; END $$;
 UPDATE loaded SET a = id;
 RESET work_mem;
+
+-- a row without a partner is one that the query computed nothing of
+CREATE TABLE alone (id int PRIMARY KEY, a int);
+CREATE TABLE partner (k int);
+INSERT INTO alone VALUES (1, 0), (2, 5);
+SELECT made('unpaired', 'SELECT id, 10 / a AS q FROM alone CROSS JOIN partner');
+SELECT made('unpaired_condition', 'SELECT id FROM alone, partner WHERE 10 / a > k');
+SELECT made('unpaired_sum', 'SELECT k, sum(10 / a) AS s FROM alone, partner GROUP BY k');
+BEGIN;
+UPDATE alone SET a = 3 WHERE id = 1;
+INSERT INTO partner VALUES (1), (2);
+COMMIT;
+SELECT * FROM all_fresh('op_errors');
+SELECT pgt_name, reason(pgt_name) FROM pgtrickle.pgt_stream_tables WHERE pgt_name ~ '^unpaired' ORDER BY 1;
+BEGIN;
+DELETE FROM partner;
+UPDATE alone SET a = 0;
+COMMIT;
+SELECT * FROM all_fresh('op_errors');
+INSERT INTO partner VALUES (1);
+DO $$ BEGIN PERFORM pgtrickle.refresh_stream_table('unpaired'); EXCEPTION WHEN division_by_zero THEN RAISE NOTICE 'division by zero'; END $$;
+DELETE FROM partner;
+SELECT * FROM all_fresh('op_errors');
