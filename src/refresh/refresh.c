@@ -115,10 +115,22 @@ set_current(Oid relid, const char *schema, const char *name)
 	namestrcpy(&member_name, name);
 }
 
+/* Is it about a name in a text?  Then that is the body of a function of the user's. */
+static bool
+is_about_name(int sqlerrcode)
+{
+	return getinternalerrposition() > 0 &&
+		(sqlerrcode == ERRCODE_UNDEFINED_TABLE ||
+		 sqlerrcode == ERRCODE_UNDEFINED_FUNCTION ||
+		 sqlerrcode == ERRCODE_UNDEFINED_OBJECT);
+}
+
 static void
 refresh_error_context(void *arg)
 {
 	errcontext("refresh of stream table \"%s\"", refresh_current_name());
+	if (is_about_name(geterrcode()))
+		errhint("Functions run with search_path = pg_catalog, pg_temp here: qualify the names in their bodies, or give them a SET search_path clause.");
 }
 
 /* ---- who ---- */

@@ -173,3 +173,15 @@ INSERT INTO partner VALUES (1);
 DO $$ BEGIN PERFORM pgtrickle.refresh_stream_table('unpaired'); EXCEPTION WHEN division_by_zero THEN RAISE NOTICE 'division by zero'; END $$;
 DELETE FROM partner;
 SELECT * FROM all_fresh('op_errors');
+
+-- a name in the body of a function is not looked up where its author thought
+CREATE FUNCTION lost(int) RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM partner WHERE k > $1';
+DO $$
+DECLARE
+	hint text;
+BEGIN
+	PERFORM pgtrickle.create_stream_table('named', 'SELECT id, lost(a) FROM alone', refresh_mode => 'FULL');
+EXCEPTION WHEN undefined_table THEN
+	GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+	RAISE NOTICE '% (%)', SQLERRM, hint;
+END $$;
