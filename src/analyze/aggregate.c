@@ -127,13 +127,19 @@ aggregate_functions(Oid aggfnoid)
 }
 
 bool
+function_may_show_order(Oid aggfnoid)
+{
+	const char *name = get_func_name(aggfnoid);
+
+	return get_func_namespace(aggfnoid) != PG_CATALOG_NAMESPACE ||
+		strstr(name, "agg") != NULL || strcmp(name, "any_value") == 0;
+}
+
+bool
 aggregate_may_show_order(const Aggref *aggref)
 {
-	char	   *name = get_func_name(aggref->aggfnoid);
-
 	if (aggref->aggkind != AGGKIND_NORMAL ||
 		aggref->aggorder != NIL || aggref->aggdistinct != NIL)
 		return false;
-	return get_func_namespace(aggref->aggfnoid) != PG_CATALOG_NAMESPACE ||
-		strstr(name, "agg") != NULL || strcmp(name, "any_value") == 0;
+	return function_may_show_order(aggref->aggfnoid);
 }

@@ -211,27 +211,39 @@ reads_sorted(const Query *query)
 	}
 	return false;
 }
+/* Does the window have no order, and the function's result follow the rows'? */
+static bool
+window_shows_order(const WindowFunc *func, const Query *query)
+{
+	const WindowClause *window = list_nth(query->windowClause, func->winref - 1);
+
+	return window->orderClause == NIL &&
+		(!func->winagg || function_may_show_order(func->winfnoid));
+}
+
 
 static bool
-shows_order_walker(Node *node, void *context)
+shows_order_walker(Node *node, Query *query)
 {
 	if (node == NULL)
 		return false;
 	if (IsA(node, Aggref))
 		return aggregate_may_show_order((Aggref *) node);
-	return expression_tree_walker(node, shows_order_walker, context);
+	if (IsA(node, WindowFunc) && window_shows_order((WindowFunc *) node, query))
+		return true;
+	return expression_tree_walker(node, shows_order_walker, query);
 }
 
 /*
- * An aggregate over a sorted subquery is expected to see that order, which only
- * the query as a whole keeps.
+ * An aggregate or window function over a sorted subquery is expected to see that
+ * order, which only the query as a whole keeps.
  */
 static bool
-shows_order(const Query *query)
+shows_order(Query *query)
 {
 	return reads_sorted(query) &&
-		(shows_order_walker((Node *) query->targetList, NULL) ||
-		 shows_order_walker(query->havingQual, NULL));
+		(shows_order_walker((Node *) query->targetList, query) ||
+		 shows_order_walker(query->havingQual, query));
 }
 
 /*
@@ -343,7 +355,7 @@ analyze_top(Analysis *an, Query *query, QueryTree *tree)
 
 	if (shows_order(query))
 	{
-		an->reason = "an aggregate may show the order of a subquery";
+		an->reason = "an aggregate or window function may show the order of a subquery";
 		analyze_whole(an, query, tree);
 		return;
 	}

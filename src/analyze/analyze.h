@@ -343,6 +343,8 @@ extern bool aggregate_may_show_order(const Aggref *aggref);
  * they may differ.
  */
 extern int	expression_scale(Node *expr);
+/* The same of an aggregate function, called without an order. */
+extern bool function_may_show_order(Oid aggfnoid);
 
 /*
  * The stage that a tree shows as it is and that is computed only now: its delta

@@ -136,3 +136,15 @@ UPDATE twice SET g = g + 1 WHERE a = 'a';
 UPDATE t SET v = v + 1 WHERE g = 1;
 SELECT * FROM fresh('numbered_in_one');
 SELECT * FROM fresh('numbered_by_key');
+
+-- the order of a subquery is what a window without an order shows; nothing that
+-- looks at its peers alone asks for that
+CREATE TABLE sorted (id int PRIMARY KEY, g int, v int);
+INSERT INTO sorted SELECT i, i % 3, (i * 7) % 10 FROM generate_series(1, 20) i;
+SELECT made('as_sorted', 'SELECT id, g, last_value(v) OVER (PARTITION BY g) AS l, array_agg(v) OVER (PARTITION BY g) AS a FROM (SELECT * FROM sorted ORDER BY v, id) s');
+SELECT made('not_as_sorted', 'SELECT id, g, sum(v) OVER (PARTITION BY g) AS s, first_value(v) OVER (PARTITION BY g ORDER BY id) AS f FROM (SELECT * FROM sorted ORDER BY v, id) s');
+UPDATE sorted SET v = 11 - v WHERE id < 8;
+DELETE FROM sorted WHERE id = 9;
+SELECT * FROM fresh('as_sorted');
+SELECT * FROM fresh('not_as_sorted');
+SELECT DISTINCT item, construct, rule, key FROM pgtrickle.validate_query('SELECT id, g, sum(v) OVER (PARTITION BY g) AS s FROM (SELECT * FROM op_window.sorted ORDER BY v, id) s') WHERE item = 'stage' ORDER BY 2;
