@@ -492,8 +492,10 @@ analyze_query(Query *query, List *polled)
 {
 	SharedStages shared = {.polled = polled};
 	Analysis	an = {.shared = &shared,.whole = true};
-	QueryTree  *tree = analyze_tree(&an, inline_ctes(query));
+	QueryTree  *tree;
 
+	(void) settle_order((Node *) query, NULL);
+	tree = analyze_tree(&an, inline_ctes(query));
 	tree->stored = shared.stored;
 	tree->nnumbers = list_length(shared.all);
 	return tree;

@@ -245,6 +245,13 @@ extern List *normalize_grouping_sets(Analysis *an, Query *query);
 /* Is the operator found by its name alone, in pg_catalog? */
 extern bool operator_prints_safely(Oid opno);
 
+/* ---- order.c ---- */
+/*
+ * Rid a query, which is scribbled upon, of what ORDER BY, LIMIT and OFFSET are
+ * there for without choosing rows.  A walker; context is NULL.
+ */
+extern bool settle_order(Node *node, void *context);
+
 /* ---- printable.c ---- */
 /* What keeps a query from being printed as what it is, or NULL. */
 extern const char *unprintable_reason(Query *query);

@@ -153,3 +153,12 @@ SELECT made('by_text_join', 'SELECT w.s, w.id, v.id AS vid FROM wide w LEFT JOIN
 INSERT INTO wide SELECT 10, string_agg(md5(i::text), '') FROM generate_series(1, 600) i;
 SELECT * FROM fresh('by_text');
 SELECT * FROM fresh('by_text_join');
+
+-- all rows are no limit
+SELECT made('fenced', 'SELECT x.id, x.v FROM (SELECT id, v FROM t OFFSET 0) x WHERE x.v > 1');
+SELECT made('fenced_all', 'SELECT id, v FROM t LIMIT ALL OFFSET 0');
+SELECT made('fenced_null', 'SELECT count(*) AS n FROM t LIMIT NULL');
+UPDATE t SET v = v + 1 WHERE id < 4;
+SELECT * FROM fresh('fenced');
+SELECT * FROM fresh('fenced_all');
+SELECT * FROM fresh('fenced_null');

@@ -47,6 +47,19 @@ SELECT stream_tables, exact FROM all_fresh('op_project');
 SELECT a, b FROM keyless ORDER BY a, b;
 SELECT a, id, "B b", "select" FROM renamed ORDER BY a;
 
+-- what a query sorts by can make rows
+CREATE TABLE few (id int);
+INSERT INTO few VALUES (1), (2);
+SELECT made('sorted_by_rows', 'SELECT id FROM few ORDER BY id, generate_series(1, 3) DESC');
+SELECT made('sorted_by_groups', 'SELECT id, count(*) AS n FROM few GROUP BY id ORDER BY generate_series(1, id)');
+SELECT made('sorted_below', 'SELECT s.id, (SELECT count(*) FROM (SELECT 1 FROM few f WHERE f.id <= s.id ORDER BY generate_series(1, f.id)) x) AS n FROM few s');
+INSERT INTO few VALUES (3);
+DELETE FROM few WHERE id = 1;
+SELECT * FROM fresh('sorted_by_rows');
+SELECT * FROM fresh('sorted_by_groups');
+SELECT * FROM fresh('sorted_below');
+SELECT count(*) FROM sorted_by_rows;
+
 SELECT s.pgt_name, s.refresh_mode, s.last_refresh_action <> 'FULL' AS differential
   FROM pgtrickle.pgt_stream_tables s
  WHERE s.pgt_schema = 'op_project' AND s.refresh_mode <> 'DIFFERENTIAL'

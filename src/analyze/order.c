@@ -1,0 +1,106 @@
+/*-------------------------------------------------------------------------
+ *
+ * order.c
+ *	  ORDER BY, LIMIT and OFFSET that choose no rows.
+ *
+ * The order of a query is nothing to a table.  But what it sorts by is computed
+ * like any column, and a function that returns rows makes rows there:
+ *
+ *		SELECT e FROM r ORDER BY f()  =  SELECT e FROM (SELECT e, f() FROM r)
+ *
+ * OFFSET 0, which many write to keep a subquery apart, and LIMIT ALL take all
+ * rows.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "analyze/analyze_internal.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "rewrite/rewriteManip.h"
+
+static bool
+takes_all(Node *limit, bool is_offset)
+{
+	Const	   *value = (Const *) eval_const_expressions(NULL, limit);
+
+	if (value == NULL)
+		return true;
+	return IsA(value, Const) &&
+		(value->constisnull || (is_offset && DatumGetInt64(value->constvalue) == 0));
+}
+
+static bool
+has_hidden_rows(const Query *query)
+{
+	ListCell   *lc;
+
+	if (!query->hasTargetSRFs || query->limitCount != NULL ||
+		query->limitOffset != NULL || query->distinctClause != NIL)
+		return false;
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst(lc);
+
+		if (tle->resjunk && expression_returns_set((Node *) tle->expr))
+			return true;
+	}
+	return false;
+}
+
+/* Make the query one that selects its visible columns from what it was. */
+static void
+show_hidden_rows(Query *query)
+{
+	Query	   *inner = makeNode(Query);
+	Query	   *outer = makeNode(Query);
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	RangeTblRef *ref = makeNode(RangeTblRef);
+	ListCell   *lc;
+
+	*inner = *query;
+	inner->sortClause = NIL;
+	IncrementVarSublevelsUp((Node *) inner, 1, 1);
+	rte->rtekind = RTE_SUBQUERY;
+	rte->subquery = inner;
+	rte->inFromCl = true;
+	rte->eref = makeAlias("sorted", NIL);
+	ref->rtindex = 1;
+	outer->commandType = CMD_SELECT;
+	outer->canSetTag = true;
+	outer->rtable = list_make1(rte);
+	outer->jointree = makeFromExpr(list_make1(ref), NULL);
+	foreach(lc, inner->targetList)
+	{
+		TargetEntry *tle = lfirst(lc);
+
+		if (!tle->resjunk)
+			outer->targetList =
+				lappend(outer->targetList,
+						makeTargetEntry((Expr *) makeVarFromTargetEntry(1, tle), tle->resno,
+										tle->resname, false));
+		tle->resjunk = false;
+		tle->resname = psprintf("c%d", tle->resno);
+		rte->eref->colnames = lappend(rte->eref->colnames, makeString(tle->resname));
+	}
+	*query = *outer;
+}
+
+bool
+settle_order(Node *node, void *context)
+{
+	Query	   *query = (Query *) node;
+
+	if (node == NULL)
+		return false;
+	if (!IsA(node, Query))
+		return expression_tree_walker(node, settle_order, context);
+	(void) query_tree_walker(query, settle_order, context, 0);
+	if (takes_all(query->limitCount, false) && takes_all(query->limitOffset, true))
+		query->limitCount = query->limitOffset = NULL;
+	if (has_hidden_rows(query))
+		show_hidden_rows(query);
+	return false;
+}
