@@ -164,3 +164,17 @@ LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'pgt_scale_unit';
 COMMENT ON FUNCTION pgtrickle.scale_unit(numeric) IS
 	'a power of 10^12 that counts the decimal places of a number; used by the maintenance of sums';
+
+CREATE FUNCTION pgtrickle.named_row("row" record, names text[])
+RETURNS record
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pgt_named_row';
+COMMENT ON FUNCTION pgtrickle.named_row(record, text[]) IS
+	'the row, whose columns have these names; used where a query takes a row of a subquery as a value';
+
+CREATE FUNCTION pgtrickle.typed_row("row" anyelement)
+RETURNS anyelement
+LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'pgt_typed_row';
+COMMENT ON FUNCTION pgtrickle.typed_row(anyelement) IS
+	'the row as it is; used where a query takes a row of a table as a value';

@@ -279,6 +279,12 @@ extern const char *tree_clock_reason(const QueryTree *tree, bool *used);
  */
 extern const char *analyze_mutable_reason(Query *query);
 
+/*
+ * Make whole rows that are values of columns, in a rewritten query, which is
+ * scribbled upon.  Returns why that could not be done everywhere, or NULL.
+ */
+extern const char *analyze_expand_rows(Query **query);
+
 /* A source that is read whole by each refresh, see delta/poll.c. */
 typedef struct PolledSource
 {

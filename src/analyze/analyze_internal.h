@@ -254,6 +254,10 @@ extern bool settle_order(Node *node, void *context);
 
 /* ---- printable.c ---- */
 /* What keeps a query from being printed as what it is, or NULL. */
+/* ---- whole_row.c ---- */
+/* The ROW(...) that an expression is, also by way of named_row(), or NULL. */
+extern RowExpr *row_of_columns(Node *expr);
+
 extern const char *unprintable_reason(Query *query);
 
 /* ---- subquery.c, for the making of blocks ---- */

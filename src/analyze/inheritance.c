@@ -95,8 +95,7 @@ member_columns(Oid parent, Oid member)
 static bool
 is_selected(const Inherited *in, AttrNumber attno)
 {
-	return bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, in->selected) ||
-		bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, in->selected);
+	return bms_is_member(attno - FirstLowInvalidHeapAttributeNumber, in->selected);
 }
 
 static AttrNumber
@@ -133,11 +132,15 @@ make_select(void)
 	return query;
 }
 
-/* The columns that the query was written for, those that are not read as NULL. */
+/*
+ * The columns that the query was written for and those that are read, the
+ * others as NULL.
+ */
 static List *
 arm_targets(const Inherited *in, const AttrMap *map)
 {
-	int			natts = Max(list_length(in->rte->eref->colnames), 1);
+	int			natts = Max(Max(list_length(in->rte->eref->colnames),
+								last_selected(in->selected)), 1);
 	List	   *targets = NIL;
 
 	for (int attno = 1; attno <= natts; attno++)

@@ -206,7 +206,7 @@ make_lateral_side(Query *query, const LateralJoin *join, Columns *right)
 	return right->varno;
 }
 
-/* Does anything look beside the two sides, or at whole rows? */
+/* Does anything look beside the two sides, or at system columns? */
 static const char *
 strange_reason(const LateralJoin *join, Query *nested)
 {
@@ -217,7 +217,7 @@ strange_reason(const LateralJoin *join, Query *nested)
 			return "the nullable side of an outer join looks beside the join";
 	foreach(lc, join->right_columns)
 		if (((Var *) lfirst(lc))->varattno <= 0)
-			return "it uses a whole row as a value";
+			return "it uses a system column";
 	return NULL;
 }
 

@@ -58,14 +58,13 @@ substitute_var(Var *var, Substitution *subst)
 	}
 	if (var->varattno < 0)
 		subst->an->reason = "it uses a system column";
-	else if (var->varattno == 0)
-		subst->an->reason = "it uses a whole row as a value";
 	else if (subst->factor[var->varno] != 0)
 		return (Node *) makeVar(subst->factor[var->varno], var->varattno,
 								var->vartype, var->vartypmod, var->varcollid, 0);
 	if (subst->an->reason != NULL)
 		return (Node *) var;
-	expr = var->varattno > list_length(subst->exprs[var->varno]) ? NULL :
+	expr = var->varattno == 0 ||
+		var->varattno > list_length(subst->exprs[var->varno]) ? NULL :
 		list_nth(subst->exprs[var->varno], var->varattno - 1);
 	if (expr == NULL)
 	{

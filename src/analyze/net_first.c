@@ -97,7 +97,8 @@ cannot_fail(Node *node)
 		case T_ScalarArrayOpExpr:
 			return get_func_leakproof(get_opcode(((ScalarArrayOpExpr *) node)->opno));
 		case T_FuncExpr:
-			return get_func_leakproof(((FuncExpr *) node)->funcid);
+			return row_of_columns(node) != NULL ||
+				get_func_leakproof(((FuncExpr *) node)->funcid);
 		default:
 			return false;
 	}

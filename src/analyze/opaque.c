@@ -94,8 +94,6 @@ read_table(RawWalk *walk, Query *query, RangeTblEntry *rte, int rtindex)
 	ListCell   *lc;
 
 	walk->an->reason = relation_reason(walk->an, rte);
-	if (bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, selected))
-		walk->an->reason = "it uses a whole row as a value";
 	if (selected != NULL &&
 		bms_next_member(selected, -1) < -FirstLowInvalidHeapAttributeNumber)
 		walk->an->reason = "it uses a system column";

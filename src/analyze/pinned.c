@@ -230,34 +230,6 @@ type_input_is_pinned(Oid type)
 /* ---- rows ---- */
 
 static bool
-types_are_pinned(List *types, bool json)
-{
-	ListCell   *lc;
-
-	foreach(lc, types)
-		if (!type_output_is_pinned(lfirst_oid(lc), json))
-			return false;
-	return types != NIL;
-}
-
-static bool
-columns_are_pinned(Oid type, bool json)
-{
-	TupleDesc	desc = lookup_rowtype_tupdesc(type, -1);
-	bool		result = true;
-
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, i);
-
-		if (!att->attisdropped && !type_output_is_pinned(att->atttypid, json))
-			result = false;
-	}
-	ReleaseTupleDesc(desc);
-	return result;
-}
-
-static bool
 all_outputs_are_pinned(List *exprs, List *queries, bool json)
 {
 	ListCell   *lc;
@@ -268,34 +240,22 @@ all_outputs_are_pinned(List *exprs, List *queries, bool json)
 	return true;
 }
 
-/* A row of something in FROM, of which no type tells the columns. */
+/* A column of FROM that is a row: what of a subquery it is. */
 static bool
-record_is_pinned(const Var *var, List *queries, bool json)
+row_column_is_pinned(const Var *var, List *queries, bool json)
 {
 	List	   *around = list_copy_tail(queries, var->varlevelsup);
 	RangeTblEntry *rte;
 
-	if (around == NIL)
+	if (around == NIL || var->varattno <= 0)
 		return false;
 	rte = rt_fetch(var->varno, ((Query *) linitial(around))->rtable);
-	switch (rte->rtekind)
-	{
-		case RTE_SUBQUERY:
-			return all_outputs_are_pinned(visible_targets(rte->subquery),
-										  lcons(rte->subquery, around), json);
-		case RTE_JOIN:
-			return all_outputs_are_pinned(rte->joinaliasvars, around, json);
-		case RTE_VALUES:
-		case RTE_CTE:
-		case RTE_TABLEFUNC:
-			return types_are_pinned(rte->coltypes, json);
-		case RTE_FUNCTION:
-			return list_length(rte->functions) == 1 &&
-				types_are_pinned(((RangeTblFunction *) linitial(rte->functions))->funccoltypes,
-								 json);
-		default:
-			return false;
-	}
+	if (rte->rtekind == RTE_JOIN)
+		return output_is_pinned(list_nth(rte->joinaliasvars, var->varattno - 1), around,
+								json);
+	return rte->rtekind == RTE_SUBQUERY && rte->subquery->setOperations == NULL &&
+		output_is_pinned(list_nth(rte->subquery->targetList, var->varattno - 1),
+						 lcons(rte->subquery, around), json);
 }
 
 bool
@@ -308,13 +268,12 @@ output_is_pinned(Node *expr, List *queries, bool json)
 	type = exprType(expr);
 	if (type_is_rowtype(type))
 	{
-		/* the fingerprint has the columns of a table's whole row */
-		if (IsA(expr, Var) && ((Var *) expr)->varattno == 0)
-			return type == RECORDOID ?
-				record_is_pinned((Var *) expr, queries, json) :
-				columns_are_pinned(type, json);
-		return IsA(expr, RowExpr) && type == RECORDOID &&
-			all_outputs_are_pinned(((RowExpr *) expr)->args, queries, json);
+		RowExpr    *row = row_of_columns(expr);
+
+		if (IsA(expr, Var))
+			return row_column_is_pinned((Var *) expr, queries, json);
+		/* the fingerprint has the names of the columns */
+		return row != NULL && all_outputs_are_pinned(row->args, queries, json);
 	}
 	return type_output_is_pinned(type, json);
 }

@@ -201,7 +201,7 @@ hash_function(Oid funcid, void *context)
 	return false;
 }
 
-/* A whole row is all columns that there are, by the names that they have. */
+/* A row is its columns by the names that they have. */
 static void
 hash_row_type(Oid type, FunctionWalk *walk)
 {
@@ -223,10 +223,8 @@ function_walker(Node *node, FunctionWalk *walk)
 	if (node == NULL)
 		return false;
 	(void) check_functions_in_node(node, hash_function, walk);
-	if (IsA(node, Var) && ((Var *) node)->varattno == 0 &&
-		type_is_rowtype(((Var *) node)->vartype) &&
-		((Var *) node)->vartype != RECORDOID)
-		hash_row_type(((Var *) node)->vartype, walk);
+	if (IsA(node, RowExpr) && ((RowExpr *) node)->row_typeid != RECORDOID)
+		hash_row_type(((RowExpr *) node)->row_typeid, walk);
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, function_walker, walk, 0);
 	return expression_tree_walker(node, function_walker, walk);

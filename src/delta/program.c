@@ -62,6 +62,7 @@ rewrite_query(Query *query)
 typedef struct Findings
 {
 	bool		sampled;		/* TABLESAMPLE */
+	const char *row_reason;		/* why rows as values cannot be, or NULL */
 	const char *tree_reason;	/* why children cannot be read, or NULL */
 	const char *policy_reason;	/* the same of row security */
 } Findings;
@@ -95,6 +96,8 @@ decide_rule(DeltaProgram *program, Query *original, const Findings *found)
 		program->always_recompute = true;
 
 	program->reason = reason;
+	if (program->reason == NULL)
+		program->reason = found->row_reason;
 	if (program->reason == NULL)
 		program->reason = program->tree->reason;
 	if (program->reason == NULL)
@@ -154,6 +157,7 @@ compile(DeltaProgram *program, Query *query, MemoryContext passing)
 	program->context = context;
 	MemoryContextSwitchTo(passing);
 	query = rewrite_query(query);
+	found.row_reason = analyze_expand_rows(&query);
 	MemoryContextSwitchTo(context);
 	found.policy_reason = sources_policy_reason(query);
 	found.tree_reason = analyze_expand_inheritance(query, &program->trees);

@@ -81,15 +81,6 @@ add_source(SourceWalk *walk, Query *query, RangeTblEntry *rte, int rtindex)
 
 		if (attno > 0)
 			source->columns = bms_add_member(source->columns, attno);
-		else if (attno == 0)
-		{
-			Relation	rel = relation_open(rte->relid, NoLock);
-
-			for (int i = 0; i < RelationGetNumberOfAttributes(rel); i++)
-				if (!TupleDescAttr(RelationGetDescr(rel), i)->attisdropped)
-					source->columns = bms_add_member(source->columns, i + 1);
-			relation_close(rel, NoLock);
-		}
 	}
 	if (source->unpollable == NULL)
 		source->unpollable = unpollable_reason(query, rte);
