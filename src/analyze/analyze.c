@@ -195,8 +195,7 @@ output_mutator(Node *node, OutputContext *context)
 	return expression_tree_mutator(node, output_mutator, context);
 }
 
-/* Does some subquery in FROM ask for an order? */
-static bool
+bool
 reads_sorted(const Query *query)
 {
 	ListCell   *lc;
@@ -211,6 +210,7 @@ reads_sorted(const Query *query)
 	}
 	return false;
 }
+
 /* Does the window have no order, and the function's result follow the rows'? */
 static bool
 window_shows_order(const WindowFunc *func, const Query *query)
@@ -220,7 +220,6 @@ window_shows_order(const WindowFunc *func, const Query *query)
 	return window->orderClause == NIL &&
 		(!func->winagg || function_may_show_order(func->winfnoid));
 }
-
 
 static bool
 shows_order_walker(Node *node, Query *query)
@@ -429,9 +428,10 @@ tree_reevaluated(const QueryTree *tree)
 /*
  * Rows of the stream table that have a key are found by it, whatever else they
  * show.  So it does no harm that a row to be replaced, computed again, has a
- * value that merely equals the one that is stored; and if that is not replaced,
- * because the new one looks like the old one computed again, it still equals
- * what the query gives.  Other readers of the stage would tell the two apart.
+ * value that is merely as good as the one that is stored; and if that is not
+ * replaced, because the new one looks like the old one computed again, it is still
+ * what the query may give (determined.c).  Other readers of the stage would tell
+ * the two apart.
  */
 static bool
 replaced_by_key(const Analysis *an, const QueryTree *tree, const Stage *stage)

@@ -166,8 +166,8 @@ struct Stage
 	int		   *origins;
 	const char *undetermined;	/* why the result is not a function of the
 								 * inputs, or NULL */
-	bool		equal_again;	/* it is one but for which of several equal
-								 * values a column shows */
+	bool		equal_again;	/* it is one but for which of several values,
+								 * as good as each other, a column shows */
 	/* RECURSION */
 	List	   *step;			/* of Branch, each of which has the working stage
 								 * as one of its factors */
@@ -343,14 +343,14 @@ extern List *aggregate_functions(Oid aggfnoid);
 
 /* May the result show the order in which the rows come, which is not its own? */
 extern bool aggregate_may_show_order(const Aggref *aggref);
+/* The same of an aggregate function, called without an order. */
+extern bool function_may_show_order(Oid aggfnoid);
 
 /*
  * The display scale that all values of a numeric expression have, or -1 if
  * they may differ.
  */
 extern int	expression_scale(Node *expr);
-/* The same of an aggregate function, called without an order. */
-extern bool function_may_show_order(Oid aggfnoid);
 
 /*
  * The stage that a tree shows as it is and that is computed only now: its delta

@@ -89,6 +89,8 @@ extern void stage_set_key(Stage *stage, int i, Oid eqop, Oid collation);
 
 /* ---- analyze.c ---- */
 extern QueryTree *analyze_tree(Analysis *an, Query *query);
+/* Does some subquery in FROM ask for an order? */
+extern bool reads_sorted(const Query *query);
 
 /* ---- columns.c ---- */
 extern int	columns_add(Columns *columns, Node *expr);
@@ -252,12 +254,12 @@ extern bool operator_prints_safely(Oid opno);
  */
 extern bool settle_order(Node *node, void *context);
 
-/* ---- printable.c ---- */
-/* What keeps a query from being printed as what it is, or NULL. */
 /* ---- whole_row.c ---- */
 /* The ROW(...) that an expression is, also by way of named_row(), or NULL. */
 extern RowExpr *row_of_columns(Node *expr);
 
+/* ---- printable.c ---- */
+/* What keeps a query from being printed as what it is, or NULL. */
 extern const char *unprintable_reason(Query *query);
 
 /* ---- subquery.c, for the making of blocks ---- */
@@ -314,8 +316,9 @@ extern bool type_input_is_pinned(Oid type);
 /* Why the result of a block is not a function of its inputs, or NULL. */
 extern const char *undetermined_reason(Analysis *an, Query *query);
 /*
- * Is the result one but for which of several equal values a column shows that
- * is the minimum or maximum of a scalar subquery, and nothing else is?
+ * Is the result one but for which of several equal values a column shows that is
+ * the minimum or maximum of a scalar subquery, or in which order one shows what a
+ * subquery gathers?
  */
 extern bool is_equal_again(Analysis *an, Query *query);
 

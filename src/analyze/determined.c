@@ -14,7 +14,11 @@
  *	- numbers are added that lose digits on the way: floats.
  *
  * Where values are merely shown, a reader that finds rows by a key may not care
- * which of several equal ones it gets (is_equal_again).
+ * which of several it gets (is_equal_again): which of the equal ones that are an
+ * extreme, or in which order a collection has its elements, if none is asked for.
+ * For if the result now looks like the one before, computed again, then the
+ * extremes are equal, and the collections have the same elements; so what is
+ * stored is right for now as well.
  *
  *-------------------------------------------------------------------------
  */
@@ -31,6 +35,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
+#include "rewrite/rewriteManip.h"
 #include "utils/lsyscache.h"
 
 typedef struct DeterminedWalk
@@ -454,23 +459,72 @@ undetermined_reason(Analysis *an, Query *query)
 	return walk.reason;
 }
 
-/* The minimum or maximum that a scalar subquery is, or NULL. */
-static TargetEntry *
-shown_extreme(Node *expr)
+/* '[]' or '{}', which no aggregate of some rows is. */
+static bool
+is_empty_collection(Node *expr)
+{
+	Const	   *value = (Const *) expr;
+	Oid			funcid;
+	bool		is_varlena;
+	char	   *text;
+
+	if (!IsA(value, Const) || value->constisnull)
+		return false;
+	getTypeOutputInfo(value->consttype, &funcid, &is_varlena);
+	text = OidOutputFunctionCall(funcid, value->constvalue);
+	return strcmp(text, "[]") == 0 || strcmp(text, "{}") == 0;
+}
+
+/* What a value is, unless it is NULL and an empty collection stands for it. */
+static Node **
+below_coalesce(Node **expr)
+{
+	CoalesceExpr *coalesce = (CoalesceExpr *) *expr;
+
+	if (!IsA(coalesce, CoalesceExpr) || list_length(coalesce->args) != 2 ||
+		!is_empty_collection(lsecond(coalesce->args)))
+		return expr;
+	return (Node **) &lfirst(list_head(coalesce->args));
+}
+
+/* An order by what is not shown is not to be seen from the elements. */
+static bool
+aggregate_may_differ(const Query *query, const Aggref *aggref)
 {
 	static const char *const extremes[] = {"min", "max", NULL};
-	SubLink    *link = (SubLink *) expr;
-	TargetEntry *tle;
-	Aggref	   *aggref;
+	static const char *const collections[] = {
+		"array_agg", "json_agg", "json_agg_strict", "jsonb_agg", "jsonb_agg_strict", NULL
+	};
+	const char *name = get_func_name(aggref->aggfnoid);
 
-	if (!IsA(link, SubLink) || link->subLinkType != EXPR_SUBLINK ||
-		list_length(((Query *) link->subselect)->targetList) != 1)
-		return NULL;
-	tle = linitial(((Query *) link->subselect)->targetList);
-	aggref = (Aggref *) tle->expr;
-	return IsA(aggref, Aggref) && aggref->agglevelsup == 0 &&
-		get_func_namespace(aggref->aggfnoid) == PG_CATALOG_NAMESPACE &&
-		name_is_one_of(get_func_name(aggref->aggfnoid), extremes) ? tle : NULL;
+	if (aggref->agglevelsup != 0 || checkExprHasSubLink((Node *) aggref->args) ||
+		get_func_namespace(aggref->aggfnoid) != PG_CATALOG_NAMESPACE)
+		return false;
+	return name_is_one_of(name, extremes) ||
+		(aggref->aggdistinct == NIL && aggref->aggorder == NIL && !reads_sorted(query) &&
+		 name_is_one_of(name, collections));
+}
+
+/* Replace a scalar subquery's aggregate, if that may differ, by NULL. */
+static void
+forget_shown(Node **expr)
+{
+	SubLink    *link = (SubLink *) *below_coalesce(expr);
+	Query	   *query;
+	Node	  **value;
+
+	if (!IsA(link, SubLink))
+		return;
+	query = (Query *) link->subselect;
+	if (link->subLinkType == ARRAY_SUBLINK && query->sortClause == NIL &&
+		query->limitCount == NULL && query->limitOffset == NULL && !reads_sorted(query))
+		link->subLinkType = EXPR_SUBLINK;
+	if (link->subLinkType != EXPR_SUBLINK || list_length(query->targetList) != 1)
+		return;
+	value = below_coalesce((Node **) &((TargetEntry *) linitial(query->targetList))->expr);
+	if (IsA(*value, Aggref) && aggregate_may_differ(query, (Aggref *) *value))
+		*value = (Node *) makeNullConst(exprType(*value), exprTypmod(*value),
+										exprCollation(*value));
 }
 
 bool
@@ -480,13 +534,6 @@ is_equal_again(Analysis *an, Query *query)
 	ListCell   *lc;
 
 	foreach(lc, copy->targetList)
-	{
-		TargetEntry *tle = shown_extreme((Node *) ((TargetEntry *) lfirst(lc))->expr);
-
-		if (tle != NULL)
-			tle->expr = (Expr *) makeNullConst(exprType((Node *) tle->expr),
-											   exprTypmod((Node *) tle->expr),
-											   exprCollation((Node *) tle->expr));
-	}
+		forget_shown((Node **) &((TargetEntry *) lfirst(lc))->expr);
 	return undetermined_reason(an, copy) == NULL;
 }
