@@ -310,7 +310,7 @@ INSERT INTO holder VALUES (4, 'd');
 INSERT INTO item VALUES (5, 4, 1), (6, 4, 1);
 COMMIT;
 SELECT pgtrickle.refresh_stream_table('gathered');
-SELECT gathered_wrong(), last_refresh_action FROM pgtrickle.pgt_stream_tables WHERE pgt_name = 'gathered';
+SELECT gathered_wrong(), last_refresh_action FROM pgtrickle.pgt_stream_tables WHERE pgt_relid = 'gathered'::regclass;
 -- the rows move, and one takes the place of another
 BEGIN;
 UPDATE item SET v = v;
@@ -318,7 +318,7 @@ UPDATE item SET id = id + 100;
 UPDATE holder SET name = upper(name);
 COMMIT;
 SELECT pgtrickle.refresh_stream_table('gathered');
-SELECT gathered_wrong(), last_refresh_action FROM pgtrickle.pgt_stream_tables WHERE pgt_name = 'gathered';
+SELECT gathered_wrong(), last_refresh_action FROM pgtrickle.pgt_stream_tables WHERE pgt_relid = 'gathered'::regclass;
 SELECT pgtrickle.drop_stream_table('gathered');
 SELECT construct, rule, note ~ 'is recomputed|depends on the order' AS not_by_delta FROM (VALUES
 	('SELECT h.id, (SELECT jsonb_agg(i.id ORDER BY i.v) FROM op_subquery.item i WHERE i.holder = h.id) AS a FROM op_subquery.holder h'),
