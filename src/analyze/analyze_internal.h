@@ -317,7 +317,7 @@ extern bool type_input_is_pinned(Oid type);
 extern const char *undetermined_reason(Analysis *an, Query *query);
 /*
  * Is the result one but for which of several equal values a column shows that is
- * the minimum or maximum of a scalar subquery, or in which order one shows what a
+ * the minimum or maximum of a subquery, or in which order one shows what a
  * subquery gathers?
  */
 extern bool is_equal_again(Analysis *an, Query *query);

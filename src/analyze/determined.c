@@ -505,13 +505,72 @@ aggregate_may_differ(const Query *query, const Aggref *aggref)
 		 name_is_one_of(name, collections));
 }
 
-/* Replace a scalar subquery's aggregate, if that may differ, by NULL. */
+/* Replace a column of a subquery, if it is an aggregate that may differ, by NULL. */
 static void
-forget_shown(Node **expr)
+forget_aggregate(const Query *query, TargetEntry *tle)
+{
+	Node	  **value = below_coalesce((Node **) &tle->expr);
+
+	if (IsA(*value, Aggref) && aggregate_may_differ(query, (Aggref *) *value))
+		*value = (Node *) makeNullConst(exprType(*value), exprTypmod(*value),
+										exprCollation(*value));
+}
+
+static bool
+is_column_of(Node *expr, int rtindex, AttrNumber attno)
+{
+	Var		   *var = (Var *) expr;
+
+	return IsA(var, Var) && var->varno == rtindex && var->varattno == attno &&
+		var->varlevelsup == 0;
+}
+
+/* Is a column of an entry of the query shown, and nowhere else used? */
+static bool
+is_merely_shown(Query *query, int rtindex, AttrNumber attno)
+{
+	int			uses = 0;
+	ListCell   *lc;
+
+	foreach(lc, level_vars(query))
+	{
+		Var		   *var = lfirst(lc);
+
+		uses += var->varno == rtindex && var->varattno == attno;
+	}
+	foreach(lc, query->targetList)
+		uses -= is_column_of(*below_coalesce((Node **) &((TargetEntry *) lfirst(lc))->expr),
+							 rtindex, attno);
+	return uses == 0;
+}
+
+/* The same of the columns of the subqueries in FROM. */
+static void
+forget_laterals(Query *query)
+{
+	int			rtindex = 0;
+	ListCell   *lr,
+			   *lt;
+
+	foreach(lr, query->rtable)
+	{
+		Query	   *subquery = ((RangeTblEntry *) lfirst(lr))->subquery;
+
+		rtindex++;
+		if (subquery == NULL)
+			continue;
+		foreach(lt, subquery->targetList)
+			if (is_merely_shown(query, rtindex, foreach_current_index(lt) + 1))
+				forget_aggregate(subquery, lfirst(lt));
+	}
+}
+
+/* The same of a scalar subquery. */
+static void
+forget_scalar(Node **expr)
 {
 	SubLink    *link = (SubLink *) *below_coalesce(expr);
 	Query	   *query;
-	Node	  **value;
 
 	if (!IsA(link, SubLink))
 		return;
@@ -519,12 +578,8 @@ forget_shown(Node **expr)
 	if (link->subLinkType == ARRAY_SUBLINK && query->sortClause == NIL &&
 		query->limitCount == NULL && query->limitOffset == NULL && !reads_sorted(query))
 		link->subLinkType = EXPR_SUBLINK;
-	if (link->subLinkType != EXPR_SUBLINK || list_length(query->targetList) != 1)
-		return;
-	value = below_coalesce((Node **) &((TargetEntry *) linitial(query->targetList))->expr);
-	if (IsA(*value, Aggref) && aggregate_may_differ(query, (Aggref *) *value))
-		*value = (Node *) makeNullConst(exprType(*value), exprTypmod(*value),
-										exprCollation(*value));
+	if (link->subLinkType == EXPR_SUBLINK && list_length(query->targetList) == 1)
+		forget_aggregate(query, linitial(query->targetList));
 }
 
 bool
@@ -533,7 +588,8 @@ is_equal_again(Analysis *an, Query *query)
 	Query	   *copy = copyObject(query);
 	ListCell   *lc;
 
+	forget_laterals(copy);
 	foreach(lc, copy->targetList)
-		forget_shown((Node **) &((TargetEntry *) lfirst(lc))->expr);
+		forget_scalar((Node **) &((TargetEntry *) lfirst(lc))->expr);
 	return undetermined_reason(an, copy) == NULL;
 }

@@ -286,6 +286,8 @@ SELECT pgtrickle.create_stream_table('gathered', $$SELECT h.*,
 	coalesce((SELECT jsonb_agg(i.v) FROM item i WHERE i.holder = h.id), '[]') AS vs,
 	(SELECT coalesce(array_agg(i.v), '{}') FROM item i WHERE i.holder = h.id) AS arr,
 	ARRAY(SELECT i.id FROM item i WHERE i.holder = h.id) AS ids FROM holder h$$, refresh_mode => 'DIFFERENTIAL');
+SELECT pgtrickle.create_stream_table('gathered_beside', $$SELECT h.id, x.l, x.n FROM holder h
+	LEFT JOIN LATERAL (SELECT array_agg(i.v) AS l, count(*) AS n FROM item i WHERE i.holder = h.id) x ON true$$, refresh_mode => 'DIFFERENTIAL');
 CREATE FUNCTION gathered_wrong() RETURNS bigint LANGUAGE sql AS $$
 	WITH now AS (SELECT h.*,
 		(SELECT jsonb_agg(i ORDER BY to_jsonb(i)) FROM item i WHERE i.holder = h.id) AS all_of,
@@ -295,10 +297,12 @@ CREATE FUNCTION gathered_wrong() RETURNS bigint LANGUAGE sql AS $$
 		(SELECT jsonb_agg(e ORDER BY e) FROM jsonb_array_elements(all_of) e) AS all_of,
 		(SELECT string_agg(e, ' ' ORDER BY e) FROM jsonb_array_elements_text(vs) e) AS vs,
 		(SELECT string_agg(e::text, ' ' ORDER BY e::text) FROM unnest(arr) e) AS arr,
-		ARRAY(SELECT unnest(ids) ORDER BY 1) AS ids FROM gathered)
+		(SELECT string_agg(e::text, ' ' ORDER BY e::text) FROM unnest(l) e) AS l, n,
+		ARRAY(SELECT unnest(ids) ORDER BY 1) AS ids FROM gathered JOIN gathered_beside USING (id))
 	SELECT count(*) FROM (SELECT *, vs AS arr FROM now) n FULL JOIN stored s
 		ON (n.id, n.name, n.ids) = (s.id, s.name, s.ids) AND n.all_of IS NOT DISTINCT FROM s.all_of
 			AND n.vs IS NOT DISTINCT FROM s.vs AND n.arr IS NOT DISTINCT FROM s.arr
+			AND n.arr IS NOT DISTINCT FROM s.l AND cardinality(n.ids) = s.n
 	 WHERE n.id IS NULL OR s.id IS NULL
 $$;
 SELECT gathered_wrong();
@@ -309,7 +313,7 @@ DELETE FROM item WHERE id = 3;
 INSERT INTO holder VALUES (4, 'd');
 INSERT INTO item VALUES (5, 4, 1), (6, 4, 1);
 COMMIT;
-SELECT pgtrickle.refresh_stream_table('gathered');
+SELECT pgtrickle.refresh_stream_table('gathered'), pgtrickle.refresh_stream_table('gathered_beside');
 SELECT gathered_wrong(), last_refresh_action FROM pgtrickle.pgt_stream_tables WHERE pgt_relid = 'gathered'::regclass;
 -- the rows move, and one takes the place of another
 BEGIN;
@@ -317,9 +321,9 @@ UPDATE item SET v = v;
 UPDATE item SET id = id + 100;
 UPDATE holder SET name = upper(name);
 COMMIT;
-SELECT pgtrickle.refresh_stream_table('gathered');
+SELECT pgtrickle.refresh_stream_table('gathered'), pgtrickle.refresh_stream_table('gathered_beside');
 SELECT gathered_wrong(), last_refresh_action FROM pgtrickle.pgt_stream_tables WHERE pgt_relid = 'gathered'::regclass;
-SELECT pgtrickle.drop_stream_table('gathered');
+SELECT pgtrickle.drop_stream_table('gathered'), pgtrickle.drop_stream_table('gathered_beside');
 SELECT construct, rule, note ~ 'is recomputed|depends on the order' AS not_by_delta FROM (VALUES
 	('SELECT h.id, (SELECT jsonb_agg(i.id ORDER BY i.v) FROM op_subquery.item i WHERE i.holder = h.id) AS a FROM op_subquery.holder h'),
 	('SELECT h.id, (SELECT jsonb_agg(x.id) FROM (SELECT i.id FROM op_subquery.item i WHERE i.holder = h.id ORDER BY i.v) x) AS a FROM op_subquery.holder h'),
@@ -327,5 +331,9 @@ SELECT construct, rule, note ~ 'is recomputed|depends on the order' AS not_by_de
 	('SELECT h.id, (SELECT string_agg(i.name, '','') FROM op_subquery.holder i WHERE i.id > h.id) AS a FROM op_subquery.holder h'),
 	('SELECT h.id, (SELECT jsonb_agg(i.id) -> 0 FROM op_subquery.item i WHERE i.holder = h.id) AS a FROM op_subquery.holder h'),
 	('SELECT h.id, coalesce((SELECT array_agg(i.id) FROM op_subquery.item i WHERE i.holder = h.id), ''{1}'') AS a FROM op_subquery.holder h'),
+	('SELECT h.id, x.a FROM op_subquery.holder h LEFT JOIN LATERAL (SELECT jsonb_agg(i.id) AS a FROM op_subquery.item i WHERE i.holder = h.id) x ON true'),
+	('SELECT h.id, coalesce(x.a, ''[]'') AS a, x.n FROM op_subquery.holder h, LATERAL (SELECT jsonb_agg(i.id) AS a, count(*) AS n FROM op_subquery.item i WHERE i.holder = h.id) x WHERE x.n > 1'),
+	('SELECT h.id, x.a, jsonb_array_length(x.a) AS n FROM op_subquery.holder h, LATERAL (SELECT jsonb_agg(i.id) AS a FROM op_subquery.item i WHERE i.holder = h.id) x'),
+	('SELECT h.id, x.a FROM op_subquery.holder h, LATERAL (SELECT jsonb_agg(i.id) AS a FROM op_subquery.item i WHERE i.holder = h.id) x WHERE x.a IS NOT NULL'),
 	('SELECT h.name, (SELECT jsonb_agg(i.id) FROM op_subquery.item i WHERE i.holder = h.id) AS a FROM op_subquery.holder h'))
 	q (query), LATERAL pgtrickle.validate_query(query) WHERE item = 'verdict';
