@@ -6,7 +6,8 @@ from pieces import Join
 class Joins:
     """Makes (text, scope, conjuncts for WHERE).
 
-    Lists of columns that a row of an alias is known by are in self.keys.
+    Lists of columns that a row of an alias is known by are in self.keys, aliases of
+    tables in self.rows.
     """
 
     def table_item(self, a):
@@ -21,6 +22,7 @@ class Joins:
             self.use('inheritance')
         if t.key() or t.pk and name.startswith('ONLY '):
             self.keys[a] = t.pk
+        self.rows.add(a)
         return '%s %s' % (name, a), a, [(c.name, c.typ) for c in t.cols]
 
     def view_item(self, a):

@@ -25,7 +25,7 @@ CORE_CONSTRUCTS = {
 # A query of these constructs alone is created in mode DIFFERENTIAL, must not be
 # refused, and must never be recomputed.
 DIFFERENTIAL_CONSTRUCTS = {
-    *CORE_CONSTRUCTS, 'WITH RECURSIVE', 'WITH RECURSIVE UNION ALL',
+    *CORE_CONSTRUCTS, 'WITH RECURSIVE', 'WITH RECURSIVE UNION ALL', 'whole row',
 }
 
 # The others: AUTO recomputes them, or finds a rule after all.
@@ -58,8 +58,6 @@ OTHER_CONSTRUCTS = {
     # what stands below another operator
     'aggregate below', 'distinct below', 'window below', 'limit below',
     'set operation below', 'recursion below',
-    # what no rule can know
-    'whole row',
 }
 
 
@@ -73,6 +71,7 @@ class QueryMaker(Core, Expressions, Joins, Sublinks, Aggregates, Windows, SetOps
         self.views = views        # (name, [(column, type)], constructs)
         self.n = self.m = 0
         self.keys = {}            # alias -> columns that identify its rows
+        self.rows = set()         # aliases of tables
         self.begin()
 
     def begin(self):
@@ -193,14 +192,22 @@ class QueryMaker(Core, Expressions, Joins, Sublinks, Aggregates, Windows, SetOps
                 if call:
                     self.use('function in the select list')
                     b.targets.append(Target(call[0], call[1], 'text'))
-            if kind == 'odd' and top:
-                a, cols = scope[0]
-                self.use('whole row')
-                # The text of a timestamp depends on the session.
-                text = '%s::text' if all(t != 'tstz' for _, t in cols) else '(%s IS NULL)'
-                b.targets.append(Target(rnd.choice(['(%s IS NOT NULL)', text]) % a, 'text',
-                                        'text'))
+            if kind == 'odd' or rnd.random() < 0.05:
+                self.whole_row(b, scope)
         return b
+
+    def whole_row(self, b, scope):
+        """The row of a table; an outer join may have put NULL in its place."""
+        rows = [(a, cols) for a, cols in scope if a in self.rows]
+        if not rows:
+            return
+        a, cols = self.rnd.choice(rows)
+        self.use('whole row')
+        forms = ['(%s IS NOT NULL)::text', '(%s IS NULL)::text']
+        # The text of a timestamp depends on the session, that of others on catalogs.
+        if not {t for _, t in cols} & {'tstz', 'comp', 'enum'}:
+            forms += ['%s::text', 'ROW(%s)::text']
+        b.targets.append(Target(self.rnd.choice(forms) % a, 'text', 'text'))
 
     def make_topn(self, b, depth, top):
         """The first rows of each window."""
