@@ -43,10 +43,14 @@
 
 static HTAB *programs = NULL;
 
+/* Has an entry become invalid since the last sweep? */
+static bool may_sweep = false;
+
 static void
-invalidate(CachedProgram *entry, void *arg)
+invalidate(CachedProgram *entry)
 {
 	entry->valid = false;
+	may_sweep = true;
 }
 
 static bool
@@ -82,7 +86,7 @@ relcache_callback(Datum arg, Oid relid)
 	hash_seq_init(&status, programs);
 	while ((entry = hash_seq_search(&status)) != NULL)
 		if (!OidIsValid(relid) || depends_on(entry, relid))
-			invalidate(entry, NULL);
+			invalidate(entry);
 		else if (has_buffer(entry, relid))
 			entry->sources_valid = false;
 }
@@ -115,7 +119,7 @@ type_callback(Datum arg, int cacheid, uint32 hashvalue)
 	hash_seq_init(&status, programs);
 	while ((entry = hash_seq_search(&status)) != NULL)
 		if (names_type(entry, hashvalue))
-			invalidate(entry, NULL);
+			invalidate(entry);
 }
 
 static void
@@ -404,6 +408,24 @@ program_cache_forget(Oid relid)
 	entry->valid = false;
 	discard(entry);
 	hash_search(programs, &relid, HASH_REMOVE, NULL);
+}
+
+void
+program_cache_sweep(void)
+{
+	HASH_SEQ_STATUS status;
+	CachedProgram *entry;
+
+	if (!may_sweep)
+		return;
+	may_sweep = false;
+	hash_seq_init(&status, programs);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		if (!entry->valid)
+		{
+			discard(entry);
+			hash_search(programs, &entry->relid, HASH_REMOVE, NULL);
+		}
 }
 
 /* Longest unused first. */

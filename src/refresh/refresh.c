@@ -403,6 +403,7 @@ refresh_group(RefreshGroup *group, List *relids, const char *name, TimestampTz s
 	ErrorContextCallback context;
 	ListCell   *lc;
 
+	program_cache_sweep();
 	begin_members(group, relids, name, start_time);
 	foreach(lc, group->held)
 		report->callback(lfirst_oid(lc), REFRESH_HELD_BACK, false, report->arg);

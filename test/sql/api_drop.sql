@@ -99,3 +99,14 @@ CREATE TABLE w (id int PRIMARY KEY);
 SELECT made('d', 'SELECT id FROM w');
 DROP SCHEMA api_drop CASCADE;
 SELECT to_regclass('api_drop.d') IS NULL AS gone;
+
+-- a session keeps no compiled queries of stream tables that are gone
+CREATE TABLE kept (id int PRIMARY KEY, v int);
+SELECT pgtrickle.create_stream_table('st' || i, 'SELECT v, count(*) AS n FROM kept GROUP BY v') FROM generate_series(1, 5) i;
+INSERT INTO kept VALUES (1, 1);
+SELECT pgtrickle.refresh_stream_table('st' || i) FROM generate_series(1, 5) i;
+SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'pg_trickle program';
+SELECT pgtrickle.drop_stream_table('st' || i) FROM generate_series(2, 5) i;
+SELECT pgtrickle.refresh_stream_table('st1');
+SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'pg_trickle program';
+SELECT pgtrickle.drop_stream_table('st1');
