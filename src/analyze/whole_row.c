@@ -95,7 +95,7 @@ references_walker(Node *node, References *refs)
 		{
 			refs->found = var;
 			if (refs->column != 0)
-				var->varattno = refs->column;
+				var->varattno = var->varattnosyn = refs->column;
 		}
 		return false;
 	}

@@ -40,6 +40,10 @@ SELECT made('padded_function', 'SELECT t.id, to_jsonb(p) AS j FROM ONLY t LEFT J
 SELECT made('padded_join', 'SELECT t.id, to_jsonb(x) AS j FROM ONLY t LEFT JOIN (u JOIN ONLY t s USING (id)) AS x ON x.id = t.id');
 SELECT made('padded_right', 'SELECT to_jsonb(t) AS j, u.id FROM ONLY t RIGHT JOIN u ON u.id = t.id WHERE t IS NULL OR t.b > 0');
 
+-- where the query is printed as it is
+CREATE MATERIALIZED VIEW mt AS SELECT * FROM ONLY t;
+SELECT made('padded_whole', 'SELECT q::text AS r, r::text AS s FROM mt q LEFT JOIN LATERAL (SELECT max("X y") AS m FROM u FULL JOIN mt ON true WHERE u.id = q.id) x ON true FULL JOIN mt r ON q.id = r.id + 1');
+
 -- compared, tested, counted, gathered, numbered, taken apart, and seen from below
 SELECT made('tested', 'SELECT t.id FROM ONLY t WHERE EXISTS (SELECT FROM u WHERE (u.id, u."X y", u.m) = (t.id, ''p'', 7) AND u IS NOT NULL AND t IS NOT NULL)');
 SELECT made('equal', 'SELECT s.id FROM ONLY t s JOIN ONLY t r ON s = r AND s.* >= r.*');
@@ -74,6 +78,7 @@ SELECT * FROM all_fresh('op_row');
 
 -- other names, another column; what keeps the type of a row keeps its table
 ALTER TABLE u RENAME "X y" TO xy;
+REFRESH MATERIALIZED VIEW mt;
 ALTER TABLE t ADD c date DEFAULT '2020-01-01';
 SELECT pgtrickle.drop_stream_table(n) FROM unnest(ARRAY['of_only', 'among', 'apart']) n;
 ALTER TABLE t ADD c date DEFAULT '2020-01-01';
