@@ -79,7 +79,11 @@ SELECT * FROM all_fresh('op_row');
 -- other names, another column; what keeps the type of a row keeps its table
 ALTER TABLE u RENAME "X y" TO xy;
 REFRESH MATERIALIZED VIEW mt;
-ALTER TABLE t ADD c date DEFAULT '2020-01-01';
+DO $$ BEGIN
+	ALTER TABLE t ADD c date DEFAULT '2020-01-01';
+EXCEPTION WHEN feature_not_supported THEN
+	RAISE NOTICE 'its row type is in use';
+END $$;
 SELECT pgtrickle.drop_stream_table(n) FROM unnest(ARRAY['of_only', 'among', 'apart']) n;
 ALTER TABLE t ADD c date DEFAULT '2020-01-01';
 SELECT exact FROM all_fresh('op_row');
