@@ -107,7 +107,7 @@ cannot_fail(Node *node)
 static bool
 fallible_walker(Node *node, Split *split)
 {
-	if (node == NULL || bms_is_empty(relations_of(split, node)))
+	if (node == NULL || bms_is_empty(pull_varnos(NULL, node)))
 		return false;
 	if (!IsA(node, Var) && !cannot_fail(node))
 		return true;

@@ -174,6 +174,19 @@ DO $$ BEGIN PERFORM pgtrickle.refresh_stream_table('unpaired'); EXCEPTION WHEN d
 DELETE FROM partner;
 SELECT * FROM all_fresh('op_errors');
 
+-- nor of the rows of a function or of VALUES
+CREATE TABLE gone (id int);
+INSERT INTO gone VALUES (1);
+SELECT made('unpaired_call', 'SELECT id, k, 10 / g AS q FROM gone CROSS JOIN partner CROSS JOIN generate_series(0, 1) g');
+SELECT made('unpaired_value', 'SELECT id, k FROM gone CROSS JOIN partner CROSS JOIN (VALUES (0), (1)) v (x) WHERE 10 / x > id');
+BEGIN;
+DELETE FROM gone;
+INSERT INTO partner VALUES (1);
+COMMIT;
+SELECT * FROM fresh('unpaired_call');
+SELECT * FROM fresh('unpaired_value');
+DELETE FROM partner;
+
 -- a name in the body of a function is not looked up where its author thought
 CREATE FUNCTION lost(int) RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM partner WHERE k > $1';
 DO $$
