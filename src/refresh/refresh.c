@@ -128,9 +128,9 @@ is_about_name(int sqlerrcode)
 static void
 refresh_error_context(void *arg)
 {
-	errcontext("refresh of stream table \"%s\"", refresh_current_name());
-	if (is_about_name(geterrcode()))
-		errhint("Functions run with search_path = pg_catalog, pg_temp here: qualify the names in their bodies, or give them a SET search_path clause.");
+	errcontext("refresh of stream table \"%s\"%s", refresh_current_name(),
+			   is_about_name(geterrcode()) ?
+			   ", under search_path = pg_catalog, pg_temp" : "");
 }
 
 /* ---- who ---- */

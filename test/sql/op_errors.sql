@@ -191,10 +191,10 @@ DELETE FROM partner;
 CREATE FUNCTION lost(int) RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM partner WHERE k > $1';
 DO $$
 DECLARE
-	hint text;
+	context text;
 BEGIN
 	PERFORM pgtrickle.create_stream_table('named', 'SELECT id, lost(a) FROM alone', refresh_mode => 'FULL');
 EXCEPTION WHEN undefined_table THEN
-	GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
-	RAISE NOTICE '% (%)', SQLERRM, hint;
+	GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
+	RAISE NOTICE '% (%)', SQLERRM, substring(context FROM 'under [a-z_=, ]*');
 END $$;
