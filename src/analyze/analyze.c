@@ -494,7 +494,7 @@ analyze_query(Query *query, List *polled)
 	Analysis	an = {.shared = &shared,.whole = true};
 	QueryTree  *tree;
 
-	(void) settle_order((Node *) query, NULL);
+	settle_order(query);
 	tree = analyze_tree(&an, inline_ctes(query));
 	tree->stored = shared.stored;
 	tree->nnumbers = list_length(shared.all);

@@ -252,7 +252,7 @@ extern bool operator_prints_safely(Oid opno);
  * Rid a query, which is scribbled upon, of what ORDER BY, LIMIT and OFFSET are
  * there for without choosing rows.  A walker; context is NULL.
  */
-extern bool settle_order(Node *node, void *context);
+extern void settle_order(Query *query);
 
 /* ---- whole_row.c ---- */
 /* The ROW(...) that an expression is, also by way of named_row(), or NULL. */

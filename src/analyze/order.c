@@ -8,8 +8,9 @@
  *
  *		SELECT e FROM r ORDER BY f()  =  SELECT e FROM (SELECT e, f() FROM r)
  *
- * OFFSET 0, which many write to keep a subquery apart, and LIMIT ALL take all
- * rows.
+ * LIMIT ALL and OFFSET 0 take all rows.  Below the top of a query they stay: many
+ * write OFFSET 0 to have a condition tested before another one, which would fail
+ * without it.
  *
  *-------------------------------------------------------------------------
  */
@@ -61,7 +62,6 @@ show_hidden_rows(Query *query)
 	ListCell   *lc;
 
 	*inner = *query;
-	inner->sortClause = NIL;
 	IncrementVarSublevelsUp((Node *) inner, 1, 1);
 	rte->rtekind = RTE_SUBQUERY;
 	rte->subquery = inner;
@@ -88,19 +88,25 @@ show_hidden_rows(Query *query)
 	*query = *outer;
 }
 
-bool
-settle_order(Node *node, void *context)
+static bool
+hidden_rows_walker(Node *node, void *context)
 {
 	Query	   *query = (Query *) node;
 
 	if (node == NULL)
 		return false;
 	if (!IsA(node, Query))
-		return expression_tree_walker(node, settle_order, context);
-	(void) query_tree_walker(query, settle_order, context, 0);
-	if (takes_all(query->limitCount, false) && takes_all(query->limitOffset, true))
-		query->limitCount = query->limitOffset = NULL;
+		return expression_tree_walker(node, hidden_rows_walker, context);
+	(void) query_tree_walker(query, hidden_rows_walker, context, 0);
 	if (has_hidden_rows(query))
 		show_hidden_rows(query);
 	return false;
+}
+
+void
+settle_order(Query *query)
+{
+	if (takes_all(query->limitCount, false) && takes_all(query->limitOffset, true))
+		query->limitCount = query->limitOffset = NULL;
+	(void) hidden_rows_walker((Node *) query, NULL);
 }

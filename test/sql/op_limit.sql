@@ -154,11 +154,13 @@ INSERT INTO wide SELECT 10, string_agg(md5(i::text), '') FROM generate_series(1,
 SELECT * FROM fresh('by_text');
 SELECT * FROM fresh('by_text_join');
 
--- all rows are no limit
-SELECT made('fenced', 'SELECT x.id, x.v FROM (SELECT id, v FROM t OFFSET 0) x WHERE x.v > 1');
+-- all rows are no limit; but below the top it keeps a condition from being tested
+-- before another one
 SELECT made('fenced_all', 'SELECT id, v FROM t LIMIT ALL OFFSET 0');
 SELECT made('fenced_null', 'SELECT count(*) AS n FROM t LIMIT NULL');
+SELECT made('fenced', 'SELECT id FROM (SELECT id, s FROM t WHERE s ~ ''^[0-9]+$'' OFFSET 0) x WHERE s::int > 1', 'AUTO');
 UPDATE t SET v = v + 1 WHERE id < 4;
+UPDATE t SET s = '12' WHERE id = 1;
 SELECT * FROM fresh('fenced');
 SELECT * FROM fresh('fenced_all');
 SELECT * FROM fresh('fenced_null');
