@@ -195,7 +195,8 @@ output_mutator(Node *node, OutputContext *context)
 	return expression_tree_mutator(node, output_mutator, context);
 }
 
-bool
+/* Does some subquery in FROM ask for an order? */
+static bool
 reads_sorted(const Query *query)
 {
 	ListCell   *lc;
@@ -218,31 +219,52 @@ window_shows_order(const WindowFunc *func, const Query *query)
 	const WindowClause *window = list_nth(query->windowClause, func->winref - 1);
 
 	return window->orderClause == NIL &&
-		(!func->winagg || function_may_show_order(func->winfnoid));
+		(!func->winagg || !frame_has_peers(window->frameOptions) ||
+		 function_may_show_order(func->winfnoid));
+}
+
+/* Looks at the expressions of one level. */
+static bool
+level_order_walker(Node *node, Query *query)
+{
+	if (node == NULL || IsA(node, Query))
+		return false;
+	if (IsA(node, Aggref) && aggregate_may_show_order((Aggref *) node))
+		return true;
+	if (IsA(node, WindowFunc) && window_shows_order((WindowFunc *) node, query))
+		return true;
+	return expression_tree_walker(node, level_order_walker, query);
 }
 
 static bool
-shows_order_walker(Node *node, Query *query)
+level_shows_order(Query *query)
 {
-	if (node == NULL)
-		return false;
-	if (IsA(node, Aggref))
-		return aggregate_may_show_order((Aggref *) node);
-	if (IsA(node, WindowFunc) && window_shows_order((WindowFunc *) node, query))
-		return true;
-	return expression_tree_walker(node, shows_order_walker, query);
+	return reads_sorted(query) &&
+		((query->hasDistinctOn && query->sortClause == NIL) ||
+		 level_order_walker((Node *) query->targetList, query) ||
+		 level_order_walker(query->havingQual, query));
 }
 
 /*
- * An aggregate or window function over a sorted subquery is expected to see that
- * order, which only the query as a whole keeps.
+ * An aggregate, window function, ARRAY() or DISTINCT ON over a sorted subquery is
+ * expected to see that order, which only the query as a whole keeps.
  */
 static bool
-shows_order(Query *query)
+shows_order(Node *node, void *context)
 {
-	return reads_sorted(query) &&
-		(shows_order_walker((Node *) query->targetList, query) ||
-		 shows_order_walker(query->havingQual, query));
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubLink) && ((SubLink *) node)->subLinkType == ARRAY_SUBLINK)
+	{
+		const Query *query = (Query *) ((SubLink *) node)->subselect;
+
+		if (query->sortClause == NIL && reads_sorted(query))
+			return true;
+	}
+	if (IsA(node, Query))
+		return level_shows_order((Query *) node) ||
+			query_tree_walker((Query *) node, shows_order, context, 0);
+	return expression_tree_walker(node, shows_order, context);
 }
 
 /*
@@ -352,9 +374,9 @@ analyze_top(Analysis *an, Query *query, QueryTree *tree)
 {
 	int			nstored = list_length(an->shared->stored);
 
-	if (shows_order(query))
+	if (shows_order((Node *) query, NULL))
 	{
-		an->reason = "an aggregate or window function may show the order of a subquery";
+		an->reason = "the result may show the order of a subquery";
 		analyze_whole(an, query, tree);
 		return;
 	}

@@ -89,8 +89,6 @@ extern void stage_set_key(Stage *stage, int i, Oid eqop, Oid collation);
 
 /* ---- analyze.c ---- */
 extern QueryTree *analyze_tree(Analysis *an, Query *query);
-/* Does some subquery in FROM ask for an order? */
-extern bool reads_sorted(const Query *query);
 
 /* ---- columns.c ---- */
 extern int	columns_add(Columns *columns, Node *expr);
@@ -313,6 +311,8 @@ extern bool output_is_pinned(Node *expr, List *queries, bool json);
 extern bool type_input_is_pinned(Oid type);
 
 /* ---- determined.c ---- */
+/* Do all rows that tie with one have the frame that it has? */
+extern bool frame_has_peers(int frameOptions);
 /* Why the result of a block is not a function of its inputs, or NULL. */
 extern const char *undetermined_reason(Analysis *an, Query *query);
 /*

@@ -290,7 +290,7 @@ check_aggregate(DeterminedWalk *walk, Aggref *aggref)
 
 /* ---- window functions ---- */
 
-static bool
+bool
 frame_has_peers(int options)
 {
 	return (options & (FRAMEOPTION_RANGE | FRAMEOPTION_GROUPS)) != 0 ||
@@ -459,7 +459,7 @@ undetermined_reason(Analysis *an, Query *query)
 	return walk.reason;
 }
 
-/* '[]' or '{}', which no aggregate of some rows is. */
+/* An array, in JSON or not, of nothing, which no aggregate of some rows is. */
 static bool
 is_empty_collection(Node *expr)
 {
@@ -468,7 +468,9 @@ is_empty_collection(Node *expr)
 	bool		is_varlena;
 	char	   *text;
 
-	if (!IsA(value, Const) || value->constisnull)
+	if (!IsA(value, Const) || value->constisnull ||
+		(value->consttype != JSONOID && value->consttype != JSONBOID &&
+		 !OidIsValid(get_element_type(value->consttype))))
 		return false;
 	getTypeOutputInfo(value->consttype, &funcid, &is_varlena);
 	text = OidOutputFunctionCall(funcid, value->constvalue);
@@ -487,9 +489,12 @@ below_coalesce(Node **expr)
 	return (Node **) &lfirst(list_head(coalesce->args));
 }
 
-/* An order by what is not shown is not to be seen from the elements. */
+/*
+ * An order that is asked for, by what need not be shown, is not to be seen from the
+ * elements.  Those of sorted subqueries do not come here (analyze.c).
+ */
 static bool
-aggregate_may_differ(const Query *query, const Aggref *aggref)
+aggregate_may_differ(const Aggref *aggref)
 {
 	static const char *const extremes[] = {"min", "max", NULL};
 	static const char *const collections[] = {
@@ -498,20 +503,21 @@ aggregate_may_differ(const Query *query, const Aggref *aggref)
 	const char *name = get_func_name(aggref->aggfnoid);
 
 	if (aggref->agglevelsup != 0 || checkExprHasSubLink((Node *) aggref->args) ||
+		checkExprHasSubLink((Node *) aggref->aggfilter) ||
 		get_func_namespace(aggref->aggfnoid) != PG_CATALOG_NAMESPACE)
 		return false;
 	return name_is_one_of(name, extremes) ||
-		(aggref->aggdistinct == NIL && aggref->aggorder == NIL && !reads_sorted(query) &&
+		(aggref->aggdistinct == NIL && aggref->aggorder == NIL &&
 		 name_is_one_of(name, collections));
 }
 
 /* Replace a column of a subquery, if it is an aggregate that may differ, by NULL. */
 static void
-forget_aggregate(const Query *query, TargetEntry *tle)
+forget_aggregate(TargetEntry *tle)
 {
 	Node	  **value = below_coalesce((Node **) &tle->expr);
 
-	if (IsA(*value, Aggref) && aggregate_may_differ(query, (Aggref *) *value))
+	if (IsA(*value, Aggref) && aggregate_may_differ((Aggref *) *value))
 		*value = (Node *) makeNullConst(exprType(*value), exprTypmod(*value),
 										exprCollation(*value));
 }
@@ -561,11 +567,14 @@ forget_laterals(Query *query)
 			continue;
 		foreach(lt, subquery->targetList)
 			if (is_merely_shown(query, rtindex, foreach_current_index(lt) + 1))
-				forget_aggregate(subquery, lfirst(lt));
+				forget_aggregate(lfirst(lt));
 	}
 }
 
-/* The same of a scalar subquery. */
+/*
+ * The same of a scalar subquery.  ARRAY() becomes one, of which nobody asks in which
+ * order it comes: this is a copy that is only looked at.
+ */
 static void
 forget_scalar(Node **expr)
 {
@@ -576,10 +585,10 @@ forget_scalar(Node **expr)
 		return;
 	query = (Query *) link->subselect;
 	if (link->subLinkType == ARRAY_SUBLINK && query->sortClause == NIL &&
-		query->limitCount == NULL && query->limitOffset == NULL && !reads_sorted(query))
+		query->limitCount == NULL && query->limitOffset == NULL)
 		link->subLinkType = EXPR_SUBLINK;
 	if (link->subLinkType == EXPR_SUBLINK && list_length(query->targetList) == 1)
-		forget_aggregate(query, linitial(query->targetList));
+		forget_aggregate(linitial(query->targetList));
 }
 
 bool
