@@ -174,7 +174,7 @@ COMMENT ON FUNCTION pgtrickle.named_row(record, text[]) IS
 
 CREATE FUNCTION pgtrickle.typed_row("row" anyelement)
 RETURNS anyelement
-LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+LANGUAGE c IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'pgt_typed_row';
 COMMENT ON FUNCTION pgtrickle.typed_row(anyelement) IS
 	'the row as it is; used where a query takes a row of a table as a value';

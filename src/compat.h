@@ -119,6 +119,16 @@ typedef bool TU_UpdateIndexes;
 #define pgt_share_selected_columns(query, other) ((void) (query), (void) (other))
 #endif
 
+/*
+ * May an outer join put NULL in a column's place?  Before 16 nobody notes it, and the
+ * row of a join with an alias is one of NULLs there.
+ */
+#if PG16_GE
+#define pgt_is_nulled(var) (!bms_is_empty((var)->varnullingrels))
+#else
+#define pgt_is_nulled(var) ((void) (var), false)
+#endif
+
 /* The same of an entry that we make, and of one that is no table any more. */
 #if PG16_GE
 #include "parser/parse_relation.h"

@@ -248,7 +248,7 @@ extern bool operator_prints_safely(Oid opno);
 /* ---- order.c ---- */
 /*
  * Rid a query, which is scribbled upon, of what ORDER BY, LIMIT and OFFSET are
- * there for without choosing rows.  A walker; context is NULL.
+ * there for without choosing rows.
  */
 extern void settle_order(Query *query);
 

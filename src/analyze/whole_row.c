@@ -11,7 +11,8 @@
  *		A LEFT JOIN t  =  A LEFT JOIN (SELECT *, t FROM t)
  *
  * so that it is NULL, and not a row of NULLs, just where the join says so.  The
- * row of a join with an alias is made of the join's columns, as PostgreSQL does.
+ * row of a join with an alias is made of the join's columns.  Below an outer join
+ * PostgreSQL 15 does the same; where later ones put NULL, the query is recomputed.
  *
  * A row of a subquery or join has no type but record; its columns have names,
  * which to_jsonb() and the like show, and which are lost when ROW(...) is
@@ -32,7 +33,6 @@
 #include "analyze/analyze_internal.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
-#include "funcapi.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_func.h"
@@ -311,12 +311,18 @@ static Node *
 row_value(const Var *var, Expansion *x)
 {
 	Query	   *query = list_nth(x->queries, var->varlevelsup);
+	RangeTblEntry *rte = rt_fetch(var->varno, query->rtable);
 	bool		is_record = var->vartype == RECORDOID;
 	List	   *names;
 	List	   *columns;
 
-	expandRTE(rt_fetch(var->varno, query->rtable), var->varno, var->varlevelsup,
-			  VAR_RETURNING_DEFAULT, -1, !is_record, &names, &columns);
+	if (rte->rtekind == RTE_JOIN && pgt_is_nulled(var))
+	{
+		x->reason = "it uses the row of a join below an outer join as a value";
+		return copyObject((Node *) var);
+	}
+	expandRTE(rte, var->varno, var->varlevelsup, VAR_RETURNING_DEFAULT, -1, !is_record,
+			  &names, &columns);
 	if (is_record)
 		return record_expr(columns, names);
 	if (list_length(columns) == composite_natts(var->vartype))
@@ -401,78 +407,4 @@ analyze_expand_rows(Query **query)
 
 	*query = (Query *) row_mutator((Node *) *query, &x);
 	return x.reason;
-}
-
-/* ---- the functions ---- */
-
-typedef struct NamedRow
-{
-	Oid			type;			/* of the row that comes in */
-	int32		typmod;
-	int32		named_typmod;	/* of the one that leaves */
-} NamedRow;
-
-static TupleDesc
-named_tupdesc(Oid type, int32 typmod, ArrayType *names)
-{
-	TupleDesc	desc = lookup_rowtype_tupdesc_copy(type, typmod);
-	Datum	   *datums;
-	bool	   *nulls;
-	int			n;
-
-	deconstruct_array(names, TEXTOID, -1, false, TYPALIGN_INT, &datums, &nulls, &n);
-	if (n != desc->natts)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a row of %d columns needs as many names, not %d", desc->natts, n)));
-	for (int i = 0; i < n; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("name of a column must not be NULL")));
-		namestrcpy(&TupleDescAttr(desc, i)->attname, TextDatumGetCString(datums[i]));
-	}
-	desc->tdtypeid = RECORDOID;
-	desc->tdtypmod = -1;
-	return BlessTupleDesc(desc);
-}
-
-PG_FUNCTION_INFO_V1(pgt_named_row);
-
-/*
- * named_row(row record, names text[]) returns record: the row, whose columns
- * have the names.
- */
-Datum
-pgt_named_row(PG_FUNCTION_ARGS)
-{
-	HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER_COPY(0);
-	NamedRow   *kept = fcinfo->flinfo->fn_extra;
-	Oid			type = HeapTupleHeaderGetTypeId(row);
-	int32		typmod = HeapTupleHeaderGetTypMod(row);
-
-	if (kept == NULL)
-		fcinfo->flinfo->fn_extra = kept =
-			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(NamedRow));
-	if (kept->type != type || kept->typmod != typmod ||
-		!get_fn_expr_arg_stable(fcinfo->flinfo, 1))
-	{
-		kept->named_typmod =
-			named_tupdesc(type, typmod, PG_GETARG_ARRAYTYPE_P(1))->tdtypmod;
-		kept->type = type;
-		kept->typmod = typmod;
-	}
-	HeapTupleHeaderSetTypeId(row, RECORDOID);
-	HeapTupleHeaderSetTypMod(row, kept->named_typmod);
-	PG_RETURN_HEAPTUPLEHEADER(row);
-}
-
-PG_FUNCTION_INFO_V1(pgt_typed_row);
-
-/* typed_row(anyelement) returns anyelement: its argument. */
-Datum
-pgt_typed_row(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 }
