@@ -318,8 +318,9 @@ row_value(const Var *var, Expansion *x)
 
 	if (rte->rtekind == RTE_JOIN && pgt_is_nulled(var))
 	{
+		/* nothing is made of it */
 		x->reason = "it uses the row of a join below an outer join as a value";
-		return copyObject((Node *) var);
+		return (Node *) makeNullConst(var->vartype, var->vartypmod, var->varcollid);
 	}
 	expandRTE(rte, var->varno, var->varlevelsup, VAR_RETURNING_DEFAULT, -1, !is_record,
 			  &names, &columns);

@@ -68,7 +68,7 @@ SELECT id, pgtrickle.explain_refresh_mode('nested') FROM t WHERE id = 1;
 SELECT * FROM padded ORDER BY id, j;
 SELECT j FROM of_join ORDER BY j;
 SELECT j FROM of_subquery ORDER BY id;
-SELECT * FROM all_fresh('op_row');
+SELECT stream_tables, exact FROM all_fresh('op_row');
 
 BEGIN;
 INSERT INTO t VALUES (4, 'four', 2), (5, 'five', NULL);
