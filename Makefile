@@ -87,7 +87,7 @@ dist:
 
 SUITE = $(MAKE) -s with_llvm=no PG_CONFIG='$(PG_CONFIG)' all && PG_CONFIG='$(PG_CONFIG)' tools/suite.sh
 
-.PHONY: bench check check-regress check-iso check-tap check-citus check-random check-mutation check-one \
+.PHONY: bench check check-regress check-iso check-tap check-citus check-corpus check-random check-mutation check-one \
 	check-sqlsmith check-fuzz check-asan check-valgrind check-faults dist lint
 
 ifeq ($(MAKECMDGOALS),check)
@@ -118,6 +118,11 @@ check-mutation:
 # make check-sqlsmith [N=queries] [SEED=number]; needs Debian's sqlsmith
 check-sqlsmith:
 	$(SUITE) sqlsmith=$(or $(N),1000)$(if $(SEED),:$(SEED))
+
+# make check-corpus SOURCE=directory [T=name,...]; of a source tree of PostgreSQL
+check-corpus:
+	@test -n '$(SOURCE)' || { echo 'usage: make check-corpus SOURCE=directory'; exit 2; }
+	$(SUITE) corpus='$(SOURCE)'$(if $(T),:$(T))
 
 # Crashes, cancels, full disks, promotions and storms, as often as takes an hour.
 FAULTS = 002_crash,003_restart,004_promotion,005_cancel,010_storm,013_dag,017_pool,021_unlogged,042_disk_full

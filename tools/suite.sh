@@ -9,6 +9,7 @@
 #     random[=SECONDS]       the random oracle
 #     mutation               the mutation test of the oracle
 #     sqlsmith=N[:SEED]      queries of sqlsmith as definitions
+#     corpus=DIRECTORY[:NAME,...]  PostgreSQL's own tests, from its source there
 #     citus[=NAME,...]       test/citus, if that PostgreSQL has Citus
 #     leaf                   some of test/sql, on a build without src/cluster
 #     lint                   tools/lint.sh
@@ -373,6 +374,20 @@ run_sqlsmith() {
 	fi
 }
 
+run_corpus() {
+	local log=$build/corpus.log source=${1%%:*} tests=
+	case $1 in *:*) tests=${1#*:} ;; esac
+	build_and_stage
+	if env -u PGHOST PG_HEADERS="$("$PG_CONFIG" --includedir-server)" \
+		PG_CONFIG="$bindir/pg_config" test/corpus/run.sh "$source" \
+		${tests:+--only "$tests"} > "$log" 2>&1; then
+		result ok corpus "$(tail -n 1 "$log")"
+	else
+		result FAIL corpus
+		show_tail "corpus" "$log" 60
+	fi
+}
+
 run_mutation() {
 	local log=$build/mutation.log status name rest n=0
 	env -u PGHOST timeout 1800 test/random/mutate.sh > "$log" 2>&1
@@ -506,6 +521,7 @@ part() {
 		random) run_random "$arg" ;;
 		mutation) run_mutation ;;
 		sqlsmith) run_sqlsmith "$arg" ;;
+		corpus) run_corpus "$arg" ;;
 		citus) run_citus "$arg" ;;
 		leaf) run_leaf ;;
 		asan) run_asan "$arg" ;;
