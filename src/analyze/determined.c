@@ -511,13 +511,17 @@ aggregate_may_differ(const Aggref *aggref)
 		 name_is_one_of(name, collections));
 }
 
-/* Replace a column of a subquery, if it is an aggregate that may differ, by NULL. */
+/*
+ * Replace a column of a subquery, if it is an aggregate that may differ, by NULL; but
+ * not what the subquery itself groups or sorts by.
+ */
 static void
 forget_aggregate(TargetEntry *tle)
 {
 	Node	  **value = below_coalesce((Node **) &tle->expr);
 
-	if (IsA(*value, Aggref) && aggregate_may_differ((Aggref *) *value))
+	if (!tle->resjunk && tle->ressortgroupref == 0 &&
+		IsA(*value, Aggref) && aggregate_may_differ((Aggref *) *value))
 		*value = (Node *) makeNullConst(exprType(*value), exprTypmod(*value),
 										exprCollation(*value));
 }
