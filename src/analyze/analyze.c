@@ -195,20 +195,32 @@ output_mutator(Node *node, OutputContext *context)
 	return expression_tree_mutator(node, output_mutator, context);
 }
 
-/* Does some subquery in FROM ask for an order? */
+static bool reads_sorted(Query *query);
+
+/* One row is in no order. */
 static bool
-reads_sorted(const Query *query)
+is_sorted(Query *query)
+{
+	return !has_at_most_one_row(query) &&
+		(query->sortClause != NIL || reads_sorted(query));
+}
+
+/* Does some subquery in FROM, or in the WITH of one, ask for an order? */
+static bool
+reads_sorted(Query *query)
 {
 	ListCell   *lc;
 
 	foreach(lc, query->rtable)
 	{
-		const Query *subquery = ((RangeTblEntry *) lfirst(lc))->subquery;
+		Query	   *subquery = ((RangeTblEntry *) lfirst(lc))->subquery;
 
-		if (subquery != NULL &&
-			(subquery->sortClause != NIL || reads_sorted(subquery)))
+		if (subquery != NULL && is_sorted(subquery))
 			return true;
 	}
+	foreach(lc, query->cteList)
+		if (is_sorted((Query *) ((CommonTableExpr *) lfirst(lc))->ctequery))
+			return true;
 	return false;
 }
 
@@ -240,14 +252,15 @@ static bool
 level_shows_order(Query *query)
 {
 	return reads_sorted(query) &&
-		((query->hasDistinctOn && query->sortClause == NIL) ||
+		(query->hasDistinctOn ||
 		 level_order_walker((Node *) query->targetList, query) ||
 		 level_order_walker(query->havingQual, query));
 }
 
 /*
- * An aggregate, window function, ARRAY() or DISTINCT ON over a sorted subquery is
- * expected to see that order, which only the query as a whole keeps.
+ * An aggregate, window function or ARRAY() without an order, or DISTINCT ON, over a
+ * sorted subquery is expected to see that order, which only the query as a whole
+ * keeps.
  */
 static bool
 shows_order(Node *node, void *context)
@@ -256,7 +269,7 @@ shows_order(Node *node, void *context)
 		return false;
 	if (IsA(node, SubLink) && ((SubLink *) node)->subLinkType == ARRAY_SUBLINK)
 	{
-		const Query *query = (Query *) ((SubLink *) node)->subselect;
+		Query	   *query = (Query *) ((SubLink *) node)->subselect;
 
 		if (query->sortClause == NIL && reads_sorted(query))
 			return true;

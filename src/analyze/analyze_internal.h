@@ -234,6 +234,8 @@ extern bool has_outer_references(Query *query);
 extern bool expr_has_outer_references(Node *expr);
 /* Does the query always have exactly one row, whoever reads it? */
 extern bool query_is_single_row(Query *query);
+/* Has it at most one, whoever reads it? */
+extern bool has_at_most_one_row(Query *query);
 /* Take scalar subqueries that have exactly one row into FROM. */
 extern void pull_up_scalars(Query *query, bool targets);
 

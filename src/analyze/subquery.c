@@ -708,9 +708,8 @@ join_lateral(Query *block, const Stage *left)
 	block->jointree = makeFromExpr(list_make1(join), NULL);
 }
 
-/* At most one row for each row of L? */
-static bool
-lateral_is_single(const Query *query)
+bool
+has_at_most_one_row(Query *query)
 {
 	Const	   *limit = (Const *) eval_const_expressions(NULL, query->limitCount);
 
@@ -727,7 +726,7 @@ laterals_are_single(const Subqueries *sub)
 	ListCell   *lc;
 
 	foreach(lc, sub->from->laterals)
-		if (!lateral_is_single(rt_fetch(lfirst_int(lc), sub->from->query->rtable)->subquery))
+		if (!has_at_most_one_row(rt_fetch(lfirst_int(lc), sub->from->query->rtable)->subquery))
 			return false;
 	return true;
 }

@@ -330,9 +330,14 @@ SELECT made('as_sorted', 'SELECT id, (SELECT array_agg(i.id) FROM sorted_items i
 SELECT made('as_sorted_below', 'WITH s AS (SELECT * FROM item ORDER BY v, id) SELECT x.h, x.a FROM (SELECT s.holder AS h, array_agg(s.id) AS a FROM s GROUP BY s.holder) x JOIN holder ON holder.id = x.h');
 SELECT made('as_sorted_by_rows', 'SELECT holder, array_agg(id) AS a FROM (SELECT holder, id FROM item ORDER BY unnest(ARRAY[-id, id])) x GROUP BY holder');
 SELECT made('as_sorted_first', 'SELECT DISTINCT ON (holder) holder, id FROM (SELECT * FROM item ORDER BY holder, v DESC, id) x');
+SELECT made('as_sorted_first_again', 'SELECT DISTINCT ON (holder) holder, id FROM (SELECT * FROM item ORDER BY holder, v, id) x ORDER BY holder');
+SELECT made('as_sorted_recursive', 'WITH RECURSIVE r AS ((SELECT id, v, 0 AS d FROM item ORDER BY v, id) UNION ALL SELECT id, v, d + 1 FROM r WHERE d < 1) SELECT array_agg(id) AS a FROM r');
+SELECT made('one_row_each', 'SELECT h.name, count(*) AS n, array_agg(x.id) AS a FROM holder h, LATERAL (SELECT id FROM item i WHERE i.holder = h.id ORDER BY v, id LIMIT 1) x GROUP BY h.name');
+-- a subquery may sort by what it gathers
+SELECT made('first_by_gathered', 'SELECT h.id, x.parity FROM holder h, LATERAL (SELECT i.id % 2 AS parity FROM item i WHERE i.holder = h.id GROUP BY 1 ORDER BY array_agg(i.v), 1 LIMIT 1) x', 'AUTO');
 UPDATE item SET v = 100 - v WHERE id % 2 = 0;
 INSERT INTO item VALUES (7, 1, 50), (8, 2, 1), (9, 2, 99);
-SELECT st, (fresh(st::regclass)).* FROM unnest('{as_sorted,as_sorted_below,as_sorted_by_rows,as_sorted_first}'::text[]) st;
+SELECT st, (fresh(st::regclass)).* FROM unnest('{as_sorted,as_sorted_below,as_sorted_by_rows,as_sorted_first,as_sorted_first_again,as_sorted_recursive,one_row_each,first_by_gathered}'::text[]) st;
 SELECT construct, rule, note ~ 'is recomputed|depends on the order' AS not_by_delta FROM (VALUES
 	('SELECT h.id, (SELECT jsonb_agg(i.id ORDER BY i.v) FROM op_subquery.item i WHERE i.holder = h.id) AS a FROM op_subquery.holder h'),
 	('SELECT h.id, ARRAY(SELECT i.id FROM op_subquery.item i WHERE i.holder = h.id ORDER BY i.v) AS a FROM op_subquery.holder h'),
