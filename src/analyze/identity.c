@@ -379,7 +379,7 @@ branch_key(const Branch *branch, List **key, bool *one_scan)
 
 			if (position == 0)
 				return false;
-			*key = lappend_int(*key, position);
+			*key = list_append_unique_int(*key, position);
 		}
 	}
 	return *key != NIL;

@@ -435,13 +435,11 @@ stage_query(const Stage *stage)
 void
 stage_set_key(Stage *stage, int i, Oid eqop, Oid collation)
 {
-	if (stage->key_eqops == NULL)
-	{
-		int			max = list_length(((StageInput *) linitial(stage->inputs))->stage->columns) + 1;
+	Size		size = sizeof(Oid) * (i + 1);
 
-		stage->key_eqops = palloc0(sizeof(Oid) * max);
-		stage->key_collations = palloc0(sizeof(Oid) * max);
-	}
+	/* a full join has a key for each equality, however few columns these compare */
+	stage->key_eqops = i == 0 ? palloc(size) : repalloc(stage->key_eqops, size);
+	stage->key_collations = i == 0 ? palloc(size) : repalloc(stage->key_collations, size);
 	stage->key_eqops[i] = eqop;
 	stage->key_collations[i] = collation;
 	stage->nkeys = i + 1;

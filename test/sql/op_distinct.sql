@@ -62,3 +62,14 @@ SELECT count(*) FROM constant;
 INSERT INTO t SELECT i, i % 2, 'back', 1 FROM generate_series(1, 6) i;
 SELECT * FROM all_fresh('op_distinct');
 SELECT a, b FROM two ORDER BY a, b;
+
+-- one column many times, and many conditions on few columns: there are more keys
+-- than columns
+CREATE TABLE few_columns (id int PRIMARY KEY, a int, b int);
+INSERT INTO few_columns VALUES (1, 1, 1), (2, 2, 3), (3, NULL, 1);
+SELECT made('repeated', 'SELECT q.a1 FROM (SELECT DISTINCT a AS a1, a AS a2, a AS a3, a AS a4, a AS a5, a AS a6, a AS a7, a AS a8, a AS a9, a AS a10, a AS a11, a AS a12 FROM few_columns) q');
+SELECT made('repeated_joined', 'SELECT x.b FROM few_columns x FULL JOIN few_columns y ON x.a = y.a AND x.a = y.b AND x.b = y.a AND x.b = y.b AND x.a = y.a AND x.a = y.b AND x.b = y.a AND x.b = y.b AND x.b = y.b');
+UPDATE few_columns SET a = 3 WHERE id = 2;
+INSERT INTO few_columns VALUES (4, 2, 2), (5, 2, 2);
+SELECT * FROM fresh('repeated');
+SELECT * FROM fresh('repeated_joined');
