@@ -177,7 +177,7 @@ $$;
 SELECT shift('-3 days');
 SELECT fill_days(0);
 SELECT * FROM all_fresh('op_time');
-SELECT current_date - d AS days FROM days ORDER BY d;
+SELECT (now() AT TIME ZONE 'UTC')::date - d AS days FROM days ORDER BY d;
 DELETE FROM ev;
 DELETE FROM parted;
 DELETE FROM u;
