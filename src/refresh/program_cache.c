@@ -422,10 +422,7 @@ program_cache_sweep(void)
 	hash_seq_init(&status, programs);
 	while ((entry = hash_seq_search(&status)) != NULL)
 		if (!entry->valid)
-		{
-			discard(entry);
-			hash_search(programs, &entry->relid, HASH_REMOVE, NULL);
-		}
+			program_cache_forget(entry->relid);
 }
 
 /* Longest unused first. */

@@ -59,7 +59,6 @@ extern CachedProgram *program_cache_get(const StreamTable *st, OwnerContext *ctx
 /* Forget what is known of a stream table. */
 extern void program_cache_forget(Oid relid);
 
-
 /*
  * Forget all that have to be compiled again, if they are ever asked for: the stream
  * table may be gone.  Nobody may hold one.
