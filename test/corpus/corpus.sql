@@ -1,4 +1,4 @@
--- corpus_try(query): make a stream table of a query, change the tables that it reads,
+-- corpus.try(query): make a stream table of a query, change the tables that it reads,
 -- refresh, compare; and leave nothing behind.  What it found, as one JSON object:
 --
 --	refused		PostgreSQL makes no view of it, and why
@@ -89,7 +89,7 @@ $$;
 CREATE FUNCTION corpus.try(query text) RETURNS jsonb
 LANGUAGE plpgsql AS $$
 DECLARE
-	found jsonb := '{}';
+	found jsonb;
 	sources regclass[];
 	step text;
 	message text;
