@@ -82,6 +82,10 @@ extern void add_target(Query *query, Node *expr);
 extern List *unique_outputs(const Stage *stage, const List *origins);
 /* Columns that are a key of a sum, or NIL. */
 extern List *branches_unique(List *branches);
+/* c1, c2, ... */
+extern Alias *numbered_alias(const char *name, int ncolumns);
+/* SELECT, without columns yet, FROM the entry. */
+extern Query *select_from(RangeTblEntry *rte);
 /* SELECT all columns FROM the stage. */
 extern Query *stage_query(const Stage *stage);
 extern OutputColumn *make_output(const char *name, Node *expr);

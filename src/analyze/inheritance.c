@@ -27,7 +27,7 @@
 #include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "access/table.h"
-#include "analyze/analyze.h"
+#include "analyze/analyze_internal.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
@@ -106,32 +106,6 @@ last_selected(const Bitmapset *selected)
 	return last < 0 ? 0 : Max(last + FirstLowInvalidHeapAttributeNumber, 0);
 }
 
-static char *
-column_name(int attno)
-{
-	return psprintf("c%d", attno);
-}
-
-static Alias *
-numbered_alias(const char *name, int ncolumns)
-{
-	List	   *names = NIL;
-
-	for (int attno = 1; attno <= ncolumns; attno++)
-		names = lappend(names, makeString(column_name(attno)));
-	return makeAlias(name, names);
-}
-
-static Query *
-make_select(void)
-{
-	Query	   *query = makeNode(Query);
-
-	query->commandType = CMD_SELECT;
-	query->canSetTag = true;
-	return query;
-}
-
 /*
  * The columns that the query was written for and those that are read, the
  * others as NULL.
@@ -158,7 +132,7 @@ arm_targets(const Inherited *in, const AttrMap *map)
 			expr = (Expr *) makeVar(1, map->attnums[attno - 1], type, typmod,
 									collation, 0);
 		}
-		targets = lappend(targets, makeTargetEntry(expr, attno, column_name(attno), false));
+		targets = lappend(targets, makeTargetEntry(expr, attno, psprintf("c%d", attno), false));
 	}
 	return targets;
 }
@@ -192,9 +166,8 @@ static Query *
 arm_query(const Inherited *in, Oid member)
 {
 	AttrMap    *map = member_columns(in->rte->relid, member);
-	Query	   *query = make_select();
+	Query	   *query;
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
-	RangeTblRef *ref = makeNode(RangeTblRef);
 	Bitmapset  *selected = member_selected(in, map);
 
 	rte->rtekind = RTE_RELATION;
@@ -203,10 +176,9 @@ arm_query(const Inherited *in, Oid member)
 	rte->rellockmode = AccessShareLock;
 	rte->eref = numbered_alias("member", last_selected(selected));
 	rte->inFromCl = true;
-	query->rtable = list_make1(rte);
+	query = select_from(rte);
 	pgt_select_columns(query, rte, selected);
-	ref->rtindex = 1;
-	query->jointree = makeFromExpr(list_make1(ref), arm_quals(in, map));
+	query->jointree->quals = arm_quals(in, map);
 	query->hasSubLinks = checkExprHasSubLink(query->jointree->quals);
 	query->targetList = arm_targets(in, map);
 	return query;
@@ -267,9 +239,11 @@ first_columns(const List *targets)
 static Query *
 sum_query(const Inherited *in)
 {
-	Query	   *sum = make_select();
+	Query	   *sum = makeNode(Query);
 	ListCell   *lc;
 
+	sum->commandType = CMD_SELECT;
+	sum->canSetTag = true;
 	sum->jointree = makeFromExpr(NIL, NULL);
 	foreach(lc, in->members)
 	{

@@ -56,9 +56,8 @@ static void
 show_hidden_rows(Query *query)
 {
 	Query	   *inner = makeNode(Query);
-	Query	   *outer = makeNode(Query);
+	Query	   *outer;
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
-	RangeTblRef *ref = makeNode(RangeTblRef);
 	ListCell   *lc;
 
 	*inner = *query;
@@ -66,12 +65,8 @@ show_hidden_rows(Query *query)
 	rte->rtekind = RTE_SUBQUERY;
 	rte->subquery = inner;
 	rte->inFromCl = true;
-	rte->eref = makeAlias("sorted", NIL);
-	ref->rtindex = 1;
-	outer->commandType = CMD_SELECT;
-	outer->canSetTag = true;
-	outer->rtable = list_make1(rte);
-	outer->jointree = makeFromExpr(list_make1(ref), NULL);
+	rte->eref = numbered_alias("sorted", list_length(inner->targetList));
+	outer = select_from(rte);
 	foreach(lc, inner->targetList)
 	{
 		TargetEntry *tle = lfirst(lc);
@@ -83,7 +78,6 @@ show_hidden_rows(Query *query)
 										tle->resname, false));
 		tle->resjunk = false;
 		tle->resname = psprintf("c%d", tle->resno);
-		rte->eref->colnames = lappend(rte->eref->colnames, makeString(tle->resname));
 	}
 	*query = *outer;
 }

@@ -338,23 +338,44 @@ stage_input(Stage *stage)
 	return input;
 }
 
+Alias *
+numbered_alias(const char *name, int ncolumns)
+{
+	List	   *names = NIL;
+
+	for (int attno = 1; attno <= ncolumns; attno++)
+		names = lappend(names, makeString(psprintf("c%d", attno)));
+	return makeAlias(name, names);
+}
+
+Query *
+select_from(RangeTblEntry *rte)
+{
+	Query	   *query = makeNode(Query);
+	RangeTblRef *ref = makeNode(RangeTblRef);
+
+	ref->rtindex = 1;
+	query->commandType = CMD_SELECT;
+	query->canSetTag = true;
+	query->rtable = list_make1(rte);
+	query->jointree = makeFromExpr(list_make1(ref), NULL);
+	return query;
+}
+
 RangeTblEntry *
 stage_rte(const Stage *stage)
 {
 	RangeTblEntry *rte = makeNode(RangeTblEntry);
-	int			column = 0;
 	ListCell   *lc;
 
 	rte->rtekind = RTE_CTE;
 	rte->ctename = psprintf(STAGE_NAME, stage->number);
 	rte->inFromCl = true;
-	rte->eref = makeAlias(rte->ctename, NIL);
+	rte->eref = numbered_alias(rte->ctename, list_length(stage->columns));
 	foreach(lc, stage->columns)
 	{
 		OutputColumn *output = lfirst(lc);
 
-		rte->eref->colnames = lappend(rte->eref->colnames,
-									  makeString(psprintf("c%d", ++column)));
 		rte->coltypes = lappend_oid(rte->coltypes, output->type);
 		rte->coltypmods = lappend_int(rte->coltypmods, output->typmod);
 		rte->colcollations = lappend_oid(rte->colcollations, output->collation);
@@ -417,15 +438,9 @@ stage_branches(Stage *stage)
 Query *
 stage_query(const Stage *stage)
 {
-	Query	   *query = makeNode(Query);
-	RangeTblRef *ref = makeNode(RangeTblRef);
+	Query	   *query = select_from(stage_rte(stage));
 	ListCell   *lc;
 
-	ref->rtindex = 1;
-	query->commandType = CMD_SELECT;
-	query->canSetTag = true;
-	query->rtable = list_make1(stage_rte(stage));
-	query->jointree = makeFromExpr(list_make1(ref), NULL);
 	foreach(lc, stage_vars(stage, 1))
 		add_target(query, lfirst(lc));
 	return query;

@@ -125,35 +125,23 @@ row_references(Query *query, int rtindex, int column)
 static Query *
 select_with_row(const Query *level, RangeTblEntry *rte, int rtindex, const Var *row)
 {
-	Query	   *query = makeNode(Query);
 	RangeTblEntry *inner = copyObject(rte);
-	RangeTblRef *ref = makeNode(RangeTblRef);
+	Query	   *query = select_from(inner);
 	List	   *policies = inner->securityQuals;
 	List	   *columns;
 	ListCell   *lc;
 
-	query->commandType = CMD_SELECT;
-	query->canSetTag = true;
-	query->rtable = list_make1(inner);
 	/* all that the entry looks at is one level up now, but for itself */
 	inner->securityQuals = NIL;
 	IncrementVarSublevelsUp_rtable(query->rtable, 1, 0);
 	ChangeVarNodes((Node *) policies, rtindex, 1, 0);
 	inner->securityQuals = policies;
 	pgt_share_selected_columns(query, level);
-	ref->rtindex = 1;
-	query->jointree = makeFromExpr(list_make1(ref), NULL);
 	expandRTE(inner, 1, 0, VAR_RETURNING_DEFAULT, -1, true, NULL, &columns);
 	columns = lappend(columns, makeVar(1, 0, row->vartype, row->vartypmod,
 									   row->varcollid, 0));
 	foreach(lc, columns)
-	{
-		int			resno = foreach_current_index(lc) + 1;
-
-		query->targetList = lappend(query->targetList,
-									makeTargetEntry(lfirst(lc), resno,
-													psprintf("c%d", resno), false));
-	}
+		add_target(query, lfirst(lc));
 	return query;
 }
 
@@ -163,7 +151,6 @@ take_row_below(Query *query, int rtindex)
 	RangeTblEntry *rte = rt_fetch(rtindex, query->rtable);
 	RangeTblEntry *result;
 	Var		   *row;
-	ListCell   *lc;
 
 	if (rte->rtekind == RTE_JOIN ||
 		(row = row_references(query, rtindex, 0)) == NULL)
@@ -173,11 +160,8 @@ take_row_below(Query *query, int rtindex)
 	result->subquery = select_with_row(query, rte, rtindex, row);
 	result->lateral = rte->lateral;
 	result->inFromCl = rte->inFromCl;
-	result->eref = makeAlias(rte->eref->aliasname, NIL);
-	foreach(lc, result->subquery->targetList)
-		result->eref->colnames =
-			lappend(result->eref->colnames,
-					makeString(((TargetEntry *) lfirst(lc))->resname));
+	result->eref = numbered_alias(rte->eref->aliasname,
+								  list_length(result->subquery->targetList));
 	(void) row_references(query, rtindex, list_length(result->eref->colnames));
 	*rte = *result;
 }
